@@ -1,0 +1,213 @@
+"""The pipeline from captures to the result that users hold.
+
+`Analyzer` takes octets or packets piece by piece and `finish()` gives the `Analysis`; `analyze()` does both for
+files. The work itself is done on the floors below: scanning in `_fast/`, tracking in `sa/`. Nothing is printed here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ipsecanalyze._fast import make_scanner
+from ipsecanalyze._fast.contract import CaptureFacts, Limits, Scanner, ScanOptions
+from ipsecanalyze.capture.packet import Datagram
+from ipsecanalyze.documents import (
+    FlowsDocument,
+    MessagesDocument,
+    SummaryDocument,
+    flows_document,
+    messages_document,
+    summary_document,
+)
+from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError, Notice
+from ipsecanalyze.esp.flow import Flow, FlowTable
+from ipsecanalyze.sa.pairing import pair_flows
+from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
+from ipsecanalyze.sa.tracker import Tracker
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from ipsecanalyze.report.plots import Plots
+
+__all__ = ["Analysis", "Analyzer", "Path", "analyze"]
+
+#: A file's path, or "-" for standard input.
+Path = str | os.PathLike[str]
+
+
+@dataclass(slots=True)
+class Analysis:
+    """What the IPsec in some captures did: plain records, and views of them as JSON, text, HTML, tables and plots."""
+
+    captures: list[CaptureFacts] = field(default_factory=list)
+    """What was read, a record per file."""
+    ike_sas: list[IkeSa] = field(default_factory=list)
+    """IKE SAs and attempts at one, in order of their first message."""
+    child_sas: list[ChildSa] = field(default_factory=list)
+    """Pairs of ESP or AH SAs."""
+    flows: list[Flow] = field(default_factory=list)
+    """ESP and AH flows, one way each, in order of their first packet."""
+    messages: list[MessageRecord] = field(default_factory=list)
+    """IKE messages, in order of capture (bounded by `Limits.messages`)."""
+    findings: list[Any] = field(default_factory=list)
+    """What is wrong or weak, worst first."""
+    notices: list[Notice] = field(default_factory=list)
+    """What the analysis itself has to say, limits that were reached among it."""
+
+    def to_dict(self) -> SummaryDocument:
+        """The document of `summarize --format json` (docs/json.md)."""
+        return summary_document(self)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """`to_dict()` as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+    def messages_document(self) -> MessagesDocument:
+        """The document of `messages --format json`: every IKE message with its payload tree."""
+        return messages_document(self)
+
+    def flows_document(self) -> FlowsDocument:
+        """The document of `flows --format json`: every flow with all its statistics."""
+        return flows_document(self)
+
+    def summary(self, *, width: int = 80, color: bool = False) -> str:
+        """The text that `summarize` prints."""
+        from ipsecanalyze.report.terminal import summary_text
+
+        return summary_text(self.to_dict(), width=width, color=color)
+
+    def to_pandas(self, table: str = "flows") -> DataFrame:
+        """One of "captures", "ike_sas", "child_sas", "flows", "messages", "findings" as a DataFrame.
+
+        Times become UTC timestamps. Raises UsageError for another name, or where pandas is not installed.
+        """
+        from ipsecanalyze.report.frames import data_frame
+
+        document = self.messages_document() if table == "messages" else self.to_dict()
+        return data_frame(document, table)
+
+    @property
+    def plot(self) -> Plots:
+        """Plots (matplotlib figures): `analysis.plot.throughput()` and others."""
+        from ipsecanalyze.report.plots import Plots
+
+        return Plots(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        from ipsecanalyze.report.html import summary_html
+
+        return summary_html(self.to_dict())
+
+
+class Analyzer:
+    """Takes captures piece by piece; `finish()` gives the result.
+
+    One or more captures may be fed, one after the other; they are analysed as one story (rotated files, or several
+    captures of one site), with frames counted per capture.
+    """
+
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._flows = FlowTable(self._limits.flows)
+        self._tracker = Tracker(self._limits)
+        self._captures: list[CaptureFacts] = []
+        self._scanner: Scanner | None = None
+
+    def read(self, path: Path, progress: Callable[[int], None] | None = None) -> None:
+        """Read a whole capture file ("-" is standard input); `progress` is called with the octets read so far.
+
+        Raises CaptureError where nothing of it can be read.
+        """
+        scanner = self._begin(os.fspath(path))
+        try:
+            scanner.scan_file(os.fspath(path), self._take, progress)
+        finally:
+            self._end()
+
+    def feed(self, octets: bytes, *, name: str = "-") -> None:
+        """Take the next octets of a capture (pcap or pcapng, uncompressed); `name` counts at its first piece."""
+        if self._scanner is None:
+            self._begin(name)
+        assert self._scanner is not None  # noqa: S101 - for the type checker
+        self._take(self._scanner.feed(octets))
+
+    def end_capture(self) -> None:
+        """Say that the capture being fed is complete; the next `feed` begins another."""
+        if self._scanner is not None:
+            try:
+                self._take(self._scanner.feed(b"", final=True))
+            finally:
+                self._end()
+
+    def finish(self) -> Analysis:
+        """Draw the conclusions. The analyzer is used up."""
+        self.end_capture()
+        self._tracker.finish()
+        flows = self._flows.finish()
+        child_sas = pair_flows(flows, self._tracker.ike_sas)
+        return Analysis(
+            captures=self._captures,
+            ike_sas=self._tracker.ike_sas,
+            child_sas=child_sas,
+            flows=flows,
+            messages=self._tracker.messages,
+            notices=[*self._flows.notices, *self._tracker.notices],
+        )
+
+    def _begin(self, path: str) -> Scanner:
+        self._scanner = make_scanner(
+            ScanOptions(limits=self._limits), path=path, flows=self._flows, capture=len(self._captures)
+        )
+        return self._scanner
+
+    def _end(self) -> None:
+        # Facts are kept of captures that turned out unreadable half-way too: what was read counts.
+        if self._scanner is not None and self._scanner.facts.format:
+            self._captures.append(self._scanner.facts)
+        self._scanner = None
+
+    def _take(self, datagrams: Iterable[Datagram]) -> None:
+        feed = self._tracker.feed
+        for datagram in datagrams:
+            feed(datagram)
+
+
+def analyze(
+    path_or_paths: Path | Iterable[Path],
+    *,
+    limits: Limits | None = None,
+    progress: Callable[[int], None] | None = None,
+    errors: list[IpsecAnalyzeError] | None = None,
+) -> Analysis:
+    """Read one or more captures and tell what the IPsec in them did.
+
+    `progress` is called with the octets read so far, over all files. Raises CaptureError for a file that cannot be
+    read at all; where `errors` is given, such errors are put there instead and the other files are read.
+    """
+    single = isinstance(path_or_paths, str | os.PathLike)
+    paths: list[Path] = [path_or_paths] if single else list(path_or_paths)  # type: ignore[arg-type, list-item]
+    analyzer = Analyzer(limits=limits)
+    before = 0
+    latest = 0
+
+    def report(octets: int) -> None:
+        nonlocal latest
+        latest = octets
+        if progress is not None:
+            progress(before + octets)
+
+    for path in paths:
+        latest = 0
+        try:
+            analyzer.read(path, report)
+        except CaptureError as error:
+            if errors is None:
+                raise
+            errors.append(error)
+        before += latest
+    return analyzer.finish()

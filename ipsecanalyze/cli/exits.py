@@ -1,0 +1,24 @@
+"""How the command ends: its exit codes, and the line that says why.
+
+0 done; 1 findings (commands that judge); 2 wrong usage, or output that cannot be written; 3 a capture that cannot be
+read; 130 interrupted; 141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ipsecanalyze.report.text import terminal
+
+__all__ = ["BROKEN_PIPE", "DONE", "INTERRUPTED", "UNREADABLE", "USAGE", "complain"]
+
+DONE = 0
+USAGE = 2
+UNREADABLE = 3
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def complain(message: object) -> None:
+    """Write one line to standard error; file names in it may be anybody's."""
+    sys.stderr.write(f"ipsecanalyze: {terminal(message)}\n")

@@ -1,0 +1,21 @@
+"""From the result of an analysis to its JSON documents, and nothing else: no text for people, no input or output.
+
+A document is built from plain dictionaries, so that `json.dumps` takes it as it is. Its shape is in
+`ipsecanalyze/shapes/`; the schemas beside the package (`ipsecanalyze/*.schema.json`) are made from that. Reports
+render documents and never records, so nothing is shown that the JSON does not have.
+"""
+
+from __future__ import annotations
+
+from ipsecanalyze.documents.build import AnalysisLike, flows_document, messages_document, summary_document
+from ipsecanalyze.shapes import FlowsDocument, MessagesDocument, SummaryDocument
+
+__all__ = [
+    "AnalysisLike",
+    "FlowsDocument",
+    "MessagesDocument",
+    "SummaryDocument",
+    "flows_document",
+    "messages_document",
+    "summary_document",
+]

@@ -1,0 +1,85 @@
+"""Entries for ESP and AH flows."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from ipsecanalyze.documents.sas import esp_spi
+from ipsecanalyze.esp.distribution import Distribution
+from ipsecanalyze.esp.flow import Flow
+from ipsecanalyze.shapes import DistributionEntry, FlowEntry
+
+__all__ = ["flow_entry"]
+
+
+def flow_entry(flow: Flow) -> FlowEntry:
+    """The entry for a flow."""
+    sequence = flow.sequence
+    return {
+        "protocol": cast("Literal['ESP', 'AH']", flow.protocol),
+        "source": flow.source,
+        "destination": flow.destination,
+        "spi": f"{flow.spi:08x}",
+        "encapsulation": flow.encapsulation.value,
+        "capture": flow.capture,
+        "packets": flow.packets,
+        "octets": flow.octets,
+        "first_time_ns": flow.first_time_ns,
+        "last_time_ns": flow.last_time_ns,
+        "first_frame": flow.first_frame,
+        "last_frame": flow.last_frame,
+        "first_sequence": flow.first_sequence,
+        "last_sequence": flow.last_sequence,
+        "highest_sequence": sequence.highest,
+        "unique": sequence.unique,
+        "lost": sequence.lost,
+        "loss_bursts": sequence.loss_bursts,
+        "longest_loss_burst": sequence.longest_loss_burst,
+        "duplicates": sequence.duplicates,
+        "reordered": sequence.reordered,
+        "largest_lateness": sequence.largest_lateness,
+        "replay_window_drops": _keyed(sequence.outside_window),
+        "restarts": sequence.restarts,
+        "wraps": sequence.wraps,
+        "settled_gaps": sequence.settled,
+        "breaks": [
+            {"frame": jump.frame, "time_ns": jump.time_ns, "from_sequence": jump.before, "to_sequence": jump.after}
+            for jump in sequence.breaks
+        ],
+        "break_count": sequence.break_count,
+        "ports": [list(pair) for pair in flow.ports],
+        "sizes": _distribution(flow.sizes),
+        "gaps_ns": _distribution(flow.gaps_ns),
+        "time_reversals": flow.time_reversals,
+        "length_residues": _keyed(flow.length_residues),
+        "ttls": _keyed(flow.ttls),
+        "traffic_classes": _keyed(flow.traffic_classes),
+        "dont_fragment": flow.dont_fragment,
+        "ip_fragments": flow.ip_fragments,
+        "vlans": [list(stack) for stack in flow.vlans],
+        "truncated_packets": flow.truncated_packets,
+        "icmp_errors": [{"frame": frame, "description": description} for frame, description in flow.icmp_errors],
+        "icmp_error_count": flow.icmp_error_count,
+        "pair_spi": esp_spi(flow.pair_spi),
+        "ike_sa": flow.ike_sa,
+        "child_sa": flow.child_sa,
+        "decrypted_packets": flow.decrypted_packets,
+        "icv_failures": flow.icv_failures,
+    }
+
+
+def _keyed(counts: dict[int, int]) -> dict[str, int]:
+    """Counts with keys as JSON has them."""
+    return {str(key): count for key, count in counts.items()}
+
+
+def _distribution(values: Distribution) -> DistributionEntry:
+    return {
+        "count": values.count,
+        "min": values.minimum,
+        "max": values.maximum,
+        "mean": values.mean,
+        "stddev": values.stddev,
+        "log2_histogram": _keyed(values.histogram),
+        "first": list(values.first),
+    }

@@ -1,0 +1,1 @@
+"""ESP and AH: headers on the wire, sequence numbers, flows."""

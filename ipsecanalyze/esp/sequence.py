@@ -1,0 +1,344 @@
+"""What the sequence numbers of one ESP or AH flow say: loss, duplicates, reordering, restarts, wraps.
+
+`SequenceState` is exact and mergeable: the state of a piece merged with that of the following piece equals the state
+of one pass over both, or `MergeError` is raised; it never gives a wrong number. It knows no packets, only numbers.
+
+The rules
+* Numbers on the wire have 32 bits. They are unwrapped to 64 relative to the preceding packet, s = s' + the signed
+  32-bit difference: RFC 4303 Appendix A with a window of 2^31, taken from the packet before instead of the highest, so
+  that pieces can be joined (a sum of differences does not care where it was cut). The first packet's high half is 0.
+* Duplicates are packets less different numbers; lost is what is absent between the lowest and the highest; reordered
+  are new numbers below the running maximum (RFC 4737 §3.3), that is different numbers less those that raised it.
+* Replay windows: a packet is outside a window W where it arrives W or more below the running maximum. Receivers drop
+  these whether or not they came before (RFC 4303 §3.4.3); duplicates inside the window are dropped as well, and are
+  told as duplicates.
+* A restart is a backward break (more than 4,096 down, or more than 64 down to a number of at most 64, where counters
+  begin) that no later forward jump undoes: one of more than 32 that passes over the number f before the break, from
+  below f - 32 to at least f - 32. A replay of old packets jumps back and forth, a counter that began anew goes on from
+  there. A jump of more than 2^30 forward to the beginning of an epoch counts too: that is a high counter that began
+  anew, seen with 32 bits.
+* Holes beyond the limit are settled as lost, the oldest first. What arrives below the highest settled hole afterwards
+  cannot be told from a duplicate; it counts as one and is counted in `ambiguous`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from operator import sub
+
+from ipsecanalyze.esp.breaks import BACKWARD_STEP, FORWARD_STEP, MergeError, SequenceBreak, SequenceBreaks
+from ipsecanalyze.esp.intervals import IntervalSet
+from ipsecanalyze.esp.lateness import REPLAY_WINDOWS, Head, Lateness
+
+__all__ = ["MergeError", "SequenceBreak", "SequenceState"]
+
+_MASK = (1 << 32) - 1
+_HALF = 1 << 31
+
+#: How often, in packets, the number of holes is held against the limit.
+_SETTLE_EVERY = 1024
+
+
+@dataclass(slots=True)
+class _Settled:
+    """Holes that were given up."""
+
+    lowest: int
+    highest: int
+    holes: int = 0
+    numbers: int = 0
+    longest: int = 0
+
+    def add(self, first: int, last: int) -> None:
+        self.lowest = min(self.lowest, first)
+        self.highest = max(self.highest, last)
+        self.holes += 1
+        self.numbers += last - first + 1
+        self.longest = max(self.longest, last - first + 1)
+
+    def merge(self, following: _Settled, shift: int) -> None:
+        self.lowest = min(self.lowest, following.lowest + shift)
+        self.highest = max(self.highest, following.highest + shift)
+        self.holes += following.holes
+        self.numbers += following.numbers
+        self.longest = max(self.longest, following.longest)
+
+
+class SequenceState:
+    """Takes sequence numbers in order of arrival; see the module for the rules.
+
+    `gaps` is how many holes are remembered (looked at every 1,024 packets). With `continuing`, the beginning is kept
+    as well, so that the state can be merged behind that of the preceding piece of the capture.
+    """
+
+    __slots__ = (
+        "_breaks",
+        "_checkpoint",
+        "_continuing",
+        "_gaps",
+        "_head",
+        "_lateness",
+        "_position",
+        "_seen",
+        "_settled",
+        "ambiguous",
+        "first",
+        "packets",
+    )
+
+    def __init__(self, *, gaps: int = 4096, continuing: bool = False) -> None:
+        self.packets = 0
+        self.first = 0
+        """The first number on the wire."""
+        self.ambiguous = 0
+        """Packets below the highest settled hole: duplicates, or late beyond what is remembered."""
+        self._continuing = continuing
+        self._gaps = max(gaps, 1)
+        self._position = 0  # the last number, unwrapped
+        self._seen = IntervalSet()
+        self._lateness = Lateness()
+        self._checkpoint = _SETTLE_EVERY
+        self._settled: _Settled | None = None
+        self._breaks: SequenceBreaks | None = None
+        self._head = Head() if continuing else None
+
+    # Results
+
+    @property
+    def last(self) -> int:
+        """The last number on the wire."""
+        return self._position & _MASK
+
+    @property
+    def _lift(self) -> int:
+        # A late packet from before a wrap may have brought numbers below zero.
+        return -(self._seen.starts[0] & ~_MASK) if self._seen.starts else 0
+
+    @property
+    def lowest(self) -> int:
+        """The lowest number, which defines the epoch 0."""
+        return self._seen.starts[0] + self._lift if self._seen.starts else 0
+
+    @property
+    def highest(self) -> int:
+        """The highest number, with 64 bits (RFC 4303 Appendix A), counted from the epoch of the lowest."""
+        return self._seen.ends[-1] + self._lift if self._seen.ends else 0
+
+    @property
+    def wraps(self) -> int:
+        """How often the 32 bits overflowed between the lowest and the highest number."""
+        return self.highest >> 32
+
+    @property
+    def unique(self) -> int:
+        """Different numbers."""
+        return self._seen.size - (self._settled.numbers if self._settled else 0)
+
+    @property
+    def lost(self) -> int:
+        """Numbers absent between the lowest and the highest."""
+        return self.highest - self.lowest + 1 - self.unique if self.packets else 0
+
+    @property
+    def duplicates(self) -> int:
+        """Packets whose number had been seen before."""
+        return self.packets - self.unique
+
+    @property
+    def reordered(self) -> int:
+        """Packets with a new number below the running maximum (RFC 4737)."""
+        return self.unique - self._lateness.records
+
+    @property
+    def largest_lateness(self) -> int:
+        """How far below the running maximum a packet came at most, in numbers."""
+        return self._lateness.largest
+
+    @property
+    def outside_window(self) -> dict[int, int]:
+        """Size of a replay window → packets that came to the left of it."""
+        return dict(zip(REPLAY_WINDOWS, self._lateness.windows(), strict=True))
+
+    @property
+    def loss_bursts(self) -> int:
+        """Runs of absent numbers."""
+        return self._seen.holes + self.settled
+
+    @property
+    def longest_loss_burst(self) -> int:
+        """The length of the longest run of absent numbers."""
+        longest = max((last - first + 1 for first, last in self._seen.hole_runs()), default=0)
+        return max(longest, self._settled.longest if self._settled else 0)
+
+    @property
+    def settled(self) -> int:
+        """Runs of absent numbers that were given up because of the limit."""
+        return self._settled.holes if self._settled else 0
+
+    @property
+    def breaks(self) -> list[SequenceBreak]:
+        """Large jumps, the first 64."""
+        return self._breaks.kept if self._breaks else []
+
+    @property
+    def break_count(self) -> int:
+        """How many large jumps there were."""
+        return self._breaks.count if self._breaks else 0
+
+    @property
+    def restarts(self) -> int:
+        """How often the numbers began anew."""
+        return self._breaks.restarts if self._breaks else 0
+
+    def gaps(self) -> Iterator[tuple[int, int]]:
+        """The runs of absent numbers that are remembered, as (first, last), 64-bit."""
+        lift = self._lift
+        for first, last in self._seen.hole_runs():
+            yield first + lift, last + lift
+
+    # Taking numbers
+
+    def update(
+        self, numbers: Sequence[int], times_ns: Sequence[int] | None = None, frames: Sequence[int] | None = None
+    ) -> None:
+        """Take the next sequence numbers (32 bits, as on the wire) with the times and frames of their packets."""
+        if not numbers:
+            return
+        wire = tuple(numbers)
+        count = len(wire)
+        if not self.packets:
+            self.first = wire[0]
+            self._position = wire[0] - 1
+        bounds = [0, count]
+        if wire[-1] - wire[0] != count - 1 or wire != tuple(range(wire[0], wire[0] + count)):
+            differences = enumerate(map(sub, wire[1:], wire), 1)
+            bounds[1:1] = [index for index, difference in differences if difference != 1]
+        for start, end in pairwise(bounds):
+            position = self._position
+            first = position + _signed(wire[start] - position)
+            if not BACKWARD_STEP <= first - position <= FORWARD_STEP:
+                time_ns = times_ns[start] if times_ns else 0
+                self._jump(first, time_ns, frames[start] if frames else 0)
+            self._take_run(first, first + end - start - 1)
+
+    def _jump(self, after: int, time_ns: int, frame: int) -> None:
+        if self._breaks is None:
+            self._breaks = SequenceBreaks(continuing=self._continuing)
+        self._breaks.add(SequenceBreak(self.packets, self._position, after, time_ns, frame))
+
+    def _take_run(self, first: int, last: int) -> None:
+        """Take consecutive numbers; cut where holes are settled, so that batches do not change the result."""
+        seen = self._seen
+        while True:
+            room = self._checkpoint - self.packets
+            stop = last
+            if last - first >= room and seen.holes >= self._gaps and first <= seen.ends[-1]:
+                stop = first + room - 1
+            seen.add(first, stop)
+            self._lateness.arrive(first, stop)
+            if self._head is not None:
+                self._head.arrive(first, stop)
+            if self._settled is not None:
+                self.ambiguous += max(min(stop, self._settled.highest) - first + 1, 0)
+            self.packets += stop - first + 1
+            self._position = stop
+            if self.packets >= self._checkpoint:
+                self._settle()
+            if stop == last:
+                return
+            first = stop + 1
+
+    def _settle(self) -> None:
+        self._checkpoint = self.packets - self.packets % _SETTLE_EVERY + _SETTLE_EVERY
+        for first, last in self._seen.fill_oldest_holes(self._seen.holes - self._gaps):
+            if self._settled is None:
+                self._settled = _Settled(first, last)
+            self._settled.add(first, last)
+
+    # Merging
+
+    def merge(self, following: SequenceState, time_ns: int = 0, frame: int = 0) -> None:
+        """Put the state of the following piece behind this one; `following` is used up.
+
+        `time_ns` and `frame` are those of the following piece's first packet. Raises MergeError, before anything is
+        changed, where the result could differ from one pass over both pieces.
+        """
+        if not following.packets:
+            return
+        if not self.packets:
+            self._become(following)
+            return
+        step = _signed(following.first - self._position)
+        shift = self._position + step - following.first
+        self._check_holes(following, shift)
+        lateness = self._merged_lateness(following, shift)
+        self._merge_breaks(following, shift, step, time_ns, frame)
+        self._lateness = lateness
+        if self._head is not None:
+            self._head.extend(following._head, shift)
+        self._seen.update(following._seen, shift)
+        self._position = following._position + shift
+        self.packets += following.packets
+        self.ambiguous += following.ambiguous
+        if following._settled is not None:
+            if self._settled is None:
+                self._settled = _Settled(following._settled.lowest + shift, following._settled.highest + shift)
+            self._settled.merge(following._settled, shift)
+        self._settle()
+
+    def _become(self, following: SequenceState) -> None:
+        gaps, continuing = self._gaps, self._continuing
+        for name in SequenceState.__slots__:
+            setattr(self, name, getattr(following, name))
+        self._gaps, self._continuing = gaps, continuing
+        if not continuing:
+            self._head = None
+        self._settle()
+
+    def _check_holes(self, following: SequenceState, shift: int) -> None:
+        """Raise MergeError where one piece has numbers among the holes that the other gave up."""
+        settled = self._settled
+        if settled is not None and following._seen.starts[0] + shift <= settled.highest:
+            raise MergeError("the second piece has numbers among holes that were settled in the first")
+        settled = following._settled
+        if settled is not None and self._seen.ends[-1] >= settled.lowest + shift:
+            raise MergeError("the first piece has numbers among holes that were settled in the second")
+
+    def _merged_lateness(self, following: SequenceState, shift: int) -> Lateness:
+        mine, other = self._lateness, following._lateness
+        own, shifted = Lateness(), Lateness()
+        if following._seen.starts[0] + shift <= self._seen.ends[-1]:
+            head = following._head
+            if head is None:
+                raise MergeError("the second piece was not scanned as one that continues another")
+            if head.closed and head.reach + shift < self._seen.ends[-1]:
+                raise MergeError("the second piece stays below the first for longer than its head")
+            own, shifted = head.replay(None), head.replay(self._seen.ends[-1], shift)
+        windows = zip(mine.windows(), other.windows(), own.windows(), shifted.windows(), strict=True)
+        outside = tuple(a + b - c + d for a, b, c, d in windows)
+        return Lateness(
+            maximum=max(self._seen.ends[-1], following._seen.ends[-1] + shift),
+            records=mine.records + other.records - own.records + shifted.records,
+            # What came before can only raise a packet's lateness: the head's own values need not be taken off.
+            largest=max(mine.largest, other.largest, shifted.largest),
+            outside=outside if any(outside) else None,
+        )
+
+    def _merge_breaks(self, following: SequenceState, shift: int, step: int, time_ns: int, frame: int) -> None:
+        join = not BACKWARD_STEP <= step <= FORWARD_STEP
+        if self._breaks is None and following._breaks is None and not join:
+            return
+        mine = self._breaks or SequenceBreaks(continuing=self._continuing)
+        behind = following._breaks or SequenceBreaks(continuing=True)
+        mine.check_mergeable(behind, joined_backward=join and step < 0)
+        self._breaks = mine
+        if join:
+            self._jump(self._position + step, time_ns, frame)
+        mine.merge(behind, shift, self.packets)
+
+
+def _signed(difference: int) -> int:
+    """A difference modulo 2^32 as a signed number."""
+    return ((difference + _HALF) & _MASK) - _HALF

@@ -1,0 +1,78 @@
+"""IANA's EAP registry as open enums: codes and method types. Only numbers live here; nothing is parsed."""
+
+from __future__ import annotations
+
+from ipsecanalyze.registry.base import OpenEnum
+
+__all__ = ["EapCode", "EapType"]
+
+
+class EapCode(OpenEnum, prefix="EAP_CODE"):
+    """EAP Packet Codes (RFC 3748 §4)."""
+
+    REQUEST = 1, "RFC 3748"
+    RESPONSE = 2, "RFC 3748"
+    SUCCESS = 3, "RFC 3748"
+    FAILURE = 4, "RFC 3748"
+    INITIATE = 5, "RFC 6696"
+    FINISH = 6, "RFC 6696"
+
+
+class EapType(OpenEnum, prefix="EAP"):
+    """EAP Method Types (RFC 3748 §5); 1 to 3 are not methods."""
+
+    IDENTITY = 1, "RFC 3748"
+    NOTIFICATION = 2, "RFC 3748"
+    NAK = 3, "RFC 3748"
+    EAP_MD5 = 4, "RFC 3748"
+    EAP_OTP = 5, "RFC 3748"
+    EAP_GTC = 6, "RFC 3748"
+    EAP_RSA_PKA = 9, "IANA", "historic"
+    EAP_DSS = 10, "IANA", "historic"
+    EAP_KEA = 11, "IANA", "historic"
+    EAP_KEA_VALIDATE = 12, "IANA", "historic"
+    EAP_TLS = 13, "RFC 5216, RFC 9190"
+    EAP_AXENT = 14, "IANA"
+    EAP_RSA_SECURID = 15, "IANA"
+    EAP_ARCOT_SYSTEMS = 16, "IANA"
+    EAP_LEAP = 17, "Cisco"
+    EAP_SIM = 18, "RFC 4186"
+    EAP_SRP_SHA1 = 19, "IANA"
+    EAP_TTLS = 21, "RFC 5281"
+    EAP_RAS = 22, "IANA"
+    EAP_AKA = 23, "RFC 4187"
+    EAP_3COM_WIRELESS = 24, "IANA"
+    EAP_PEAP = 25, "Microsoft MS-PEAP"
+    EAP_MS_AUTH = 26, "IANA"
+    EAP_MAKE = 27, "IANA"
+    EAP_CRYPTOCARD = 28, "IANA"
+    EAP_MSCHAPV2 = 29, "draft-kamath-pppext-eap-mschapv2"
+    EAP_DYNAMID = 30, "IANA"
+    EAP_ROB = 31, "IANA"
+    EAP_POTP = 32, "RFC 4793"
+    EAP_MS_AUTH_TLV = 33, "IANA"
+    EAP_SENTRINET = 34, "IANA"
+    EAP_ACTIONTEC_WIRELESS = 35, "IANA"
+    EAP_COGENT_BIOMETRIC = 36, "IANA"
+    EAP_AIRFORTRESS = 37, "IANA"
+    EAP_HTTP_DIGEST = 38, "IANA"
+    EAP_SECURESUITE = 39, "IANA"
+    EAP_DEVICECONNECT = 40, "IANA"
+    EAP_SPEKE = 41, "IANA"
+    EAP_MOBAC = 42, "IANA"
+    EAP_FAST = 43, "RFC 4851"
+    EAP_ZLXEAP = 44, "IANA"
+    EAP_LINK = 45, "IANA"
+    EAP_PAX = 46, "RFC 4746"
+    EAP_PSK = 47, "RFC 4764"
+    EAP_SAKE = 48, "RFC 4763"
+    EAP_IKEV2 = 49, "RFC 5106"
+    EAP_AKA_PRIME = 50, "RFC 9048"
+    EAP_GPSK = 51, "RFC 5433"
+    EAP_PWD = 52, "RFC 5931"
+    EAP_EKE = 53, "RFC 6124"
+    EAP_PT = 54, "RFC 7171"
+    EAP_TEAP = 55, "RFC 7170"
+    EAP_NOOB = 56, "RFC 9140"
+    EAP_EXPANDED = 254, "RFC 3748"
+    EAP_EXPERIMENTAL = 255, "RFC 3748"

@@ -1,0 +1,56 @@
+"""Flows as lines of text, for the cards, the summary and the table of flows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from ipsecanalyze.report.health import health, protocol_name
+from ipsecanalyze.report.lines import Column, Line, Lines
+from ipsecanalyze.report.text import integer, octets, plural, relative, terminal
+
+if TYPE_CHECKING:
+    from ipsecanalyze.shapes import FlowEntry
+
+__all__ = ["flow_lines"]
+
+_MOST_FLOWS = 12
+
+
+def _health(flow: FlowEntry) -> Text:
+    told = [Text(words, style) for words, style in health(flow)]
+    return Text(", ").join(told) if told else Text("complete", style="good")
+
+
+def flow_lines(
+    flows: Sequence[FlowEntry], origin_ns: int, *, initiator: Collection[str], most: int | None = _MOST_FLOWS
+) -> Lines:
+    """Flows one below the other; arrows point away from the addresses of `initiator`."""
+    columns = (
+        Column("", "arrow"),
+        Column("flow"),
+        Column("SPI", "spi"),
+        Column("packets", right=True),
+        Column("octets", right=True),
+        Column("seconds", "time"),
+    )
+    lines = [
+        Line(
+            (
+                "→" if flow["source"] in initiator else "←",
+                protocol_name(flow),
+                terminal(flow["spi"]),
+                integer(flow["packets"]),
+                octets(flow["octets"]),
+                f"{relative(flow['first_time_ns'], origin_ns)} … {relative(flow['last_time_ns'], origin_ns)}",
+            ),
+            _health(flow),
+        )
+        for flow in flows[:most]
+    ]
+    if most is not None and len(flows) > most:
+        more = Text(f"and {plural(len(flows) - most, 'more flow')}", style="quiet")
+        lines.append(Line(("", "", "", "", "", ""), more))
+    return Lines(columns, lines, under=1)

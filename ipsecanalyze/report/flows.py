@@ -1,0 +1,128 @@
+"""The table of flows: as text, grouped by the addresses that talk, and as CSV for spreadsheets.
+
+CSV has every field of the flow entries; lists in it are joined by spaces, distributions become several columns.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.text import Text
+
+from ipsecanalyze.report.console import make_console
+from ipsecanalyze.report.flow_rows import flow_lines
+from ipsecanalyze.report.text import csv_cell, octets, plural, terminal
+from ipsecanalyze.shapes import FlowEntry
+
+if TYPE_CHECKING:
+    from ipsecanalyze.shapes import FlowsDocument
+
+__all__ = ["FlowsCsv", "FlowsText", "flows_text"]
+
+_DISTRIBUTION = ("min", "max", "mean", "stddev")
+#: Fields that become several columns; the histogram and first values of a distribution are for JSON.
+_PARTS = {
+    "sizes": _DISTRIBUTION,
+    "gaps_ns": _DISTRIBUTION,
+    "replay_window_drops": ("32", "64", "128", "1024", "4096"),
+}
+
+
+def flows_text(document: FlowsDocument, *, width: int = 80, color: bool = False) -> str:
+    """The table as a string, `width` columns wide, with ANSI colours if `color`."""
+    stream = io.StringIO()
+    FlowsText(width=width, color=color).write(document, stream)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsText:
+    """Writes a flows document as text: a block per pair of addresses."""
+
+    width: int | None = None
+    """Columns; None asks the terminal."""
+    color: bool | None = None
+    """None asks the stream and the environment."""
+
+    def write(self, document: FlowsDocument, stream: TextIO) -> None:
+        """Write the table."""
+        console = make_console(stream, width=self.width, color=self.color)
+        times = [capture["first_time_ns"] for capture in document["captures"]]
+        origin_ns = min((time for time in times if time is not None), default=0)
+        for flows in _pairs(document["flows"]):
+            first = flows[0]
+            console.print(
+                Text.assemble(
+                    (terminal(first["source"]), "address"),
+                    (" ⇄ ", "arrow"),
+                    (terminal(first["destination"]), "address"),
+                )
+            )
+            console.print(flow_lines(flows, origin_ns, initiator={first["source"]}, most=None))
+            console.print()
+        console.print(_total(document["flows"]))
+        for warning in document["warnings"]:
+            console.print(Text(terminal(warning["message"]), style="notice"))
+
+
+def _pairs(flows: Sequence[FlowEntry]) -> Iterator[list[FlowEntry]]:
+    pairs: dict[frozenset[str], list[FlowEntry]] = {}
+    for flow in flows:
+        pairs.setdefault(frozenset((flow["source"], flow["destination"])), []).append(flow)
+    yield from pairs.values()
+
+
+def _total(flows: Sequence[FlowEntry]) -> Text:
+    if not flows:
+        return Text("No ESP or AH flows were found.", style="notice")
+    packets = sum(flow["packets"] for flow in flows)
+    return Text(f"{plural(len(flows), 'flow')}, {plural(packets, 'packet')}, {octets(sum(f['octets'] for f in flows))}")
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsCsv:
+    """Writes a flows document as CSV (RFC 4180) with a header line; times are nanoseconds since 1970."""
+
+    def write(self, document: FlowsDocument, stream: TextIO) -> None:
+        """Write the table."""
+        writer = csv.writer(stream)
+        columns = list(_columns())
+        writer.writerow(columns)
+        for flow in document["flows"]:
+            row = _flat_flow(flow)
+            writer.writerow([csv_cell(row[column]) for column in columns])
+
+
+def _columns() -> Iterator[str]:
+    for name in FlowEntry.__annotations__:
+        parts = _PARTS.get(name)
+        if parts is None:
+            yield name
+        else:
+            yield from (f"{name}_{part}" for part in parts)
+
+
+def _flat_flow(flow: FlowEntry) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in flow.items():
+        if isinstance(value, dict) and name in _PARTS:
+            row.update({f"{name}_{part}": value.get(part) for part in _PARTS[name]})
+        elif isinstance(value, dict):
+            row[name] = " ".join(f"{key}:{count}" for key, count in value.items())
+        elif isinstance(value, list):
+            row[name] = " ".join(_item(item) for item in value)
+        else:
+            row[name] = value
+    return row
+
+
+def _item(item: object) -> str:
+    if isinstance(item, dict):
+        return "/".join(str(value) for value in item.values())
+    if isinstance(item, list):
+        return "/".join(str(value) for value in item)
+    return str(item)

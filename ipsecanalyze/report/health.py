@@ -1,0 +1,41 @@
+"""What went wrong with a flow's packets, in words: one spelling for text, HTML and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipsecanalyze.report.text import integer, plural
+
+if TYPE_CHECKING:
+    from ipsecanalyze.shapes import FlowEntry
+
+__all__ = ["health", "protocol_name"]
+
+#: From this share of packets on, in percent, loss is shown as bad.
+_BAD_LOSS = 1.0
+
+
+def protocol_name(flow: FlowEntry) -> str:
+    """`ESP`, `AH`, `ESP/UDP`, `ESP/TCP`."""
+    return flow["protocol"] + {"udp": "/UDP", "tcp": "/TCP"}.get(flow["encapsulation"], "")
+
+
+def health(flow: FlowEntry) -> list[tuple[str, str]]:
+    """(words, style) of each thing that went wrong, the style "notice" or "bad"; empty for a complete flow."""
+    told = []
+    if flow["lost"]:
+        share = 100 * flow["lost"] / (flow["unique"] + flow["lost"])
+        percent = f"{share:.2g}%" if share < 99.5 else f"{share:.4g}%"
+        words = f"{integer(flow['lost'])} lost ({percent if share >= 0.01 else '<0.01%'})"
+        told.append((words, "bad" if share >= _BAD_LOSS else "notice"))
+    if flow["duplicates"]:
+        told.append((plural(flow["duplicates"], "duplicate"), "notice"))
+    if flow["reordered"]:
+        told.append((f"{integer(flow['reordered'])} reordered", "notice"))
+    if flow["restarts"]:
+        told.append((plural(flow["restarts"], "restart"), "bad"))
+    if flow["icv_failures"]:
+        told.append((f"{integer(flow['icv_failures'])} ICV wrong", "bad"))
+    if flow["icmp_error_count"]:
+        told.append((plural(flow["icmp_error_count"], "ICMP error"), "notice"))
+    return told

@@ -1,0 +1,96 @@
+"""Lines in columns, each with a tail of words that goes below where it does not fit beside.
+
+Rich's tables squeeze a long last cell into a narrow column; a line of a log is better continued underneath.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
+from rich.text import Text
+
+__all__ = ["Column", "Facts", "Line", "Lines"]
+
+_GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a column looks; its width is that of its widest cell."""
+
+    header: str = ""
+    style: str = ""
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The cells of a line and its tail; all text is safe to print already."""
+
+    cells: tuple[str, ...]
+    tail: Text = field(default_factory=Text)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A renderable of lines under a dim header."""
+
+    columns: Sequence[Column]
+    lines: Sequence[Line]
+    under: int = 0
+    """The column under which tails begin that do not fit beside their line."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Rich's protocol."""
+        widths = self._widths()
+        indent = sum(width + _GAP for width in widths[: self.under])
+        if any(column.header for column in self.columns):
+            header = Text(style="label")
+            for cell in self._cells(tuple(column.header for column in self.columns), widths):
+                header.append_text(cell)
+            header.rstrip()
+            yield header
+        for line in self.lines:
+            text = Text(overflow="fold")
+            for cell, column in zip(self._cells(line.cells, widths), self.columns, strict=True):
+                cell.style = column.style
+                text.append_text(cell)
+            if not line.tail:
+                text.rstrip()
+                yield text
+            elif text.cell_len + line.tail.cell_len <= options.max_width:
+                yield text.append_text(line.tail)
+            else:
+                text.rstrip()
+                yield text
+                yield Padding(line.tail, (0, 0, 0, indent), expand=False)
+
+    def _widths(self) -> list[int]:
+        rows = [tuple(column.header for column in self.columns), *(line.cells for line in self.lines)]
+        return [max(Text(row[index]).cell_len for row in rows) for index in range(len(self.columns))]
+
+    def _cells(self, cells: tuple[str, ...], widths: Sequence[int]) -> Iterator[Text]:
+        for cell, width, column in zip(cells, widths, self.columns, strict=True):
+            text = Text(cell)
+            missing = " " * (width - text.cell_len)
+            yield Text(missing + cell + " " * _GAP if column.right else cell + missing + " " * _GAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A renderable of facts in a row, broken only between them."""
+
+    facts: Sequence[str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Rich's protocol."""
+        line = Text()
+        for fact in self.facts:
+            if line and line.cell_len + Text(fact).cell_len + 3 > options.max_width:
+                yield line
+                line = Text()
+            line.append(f" · {fact}" if line else fact)
+        yield line

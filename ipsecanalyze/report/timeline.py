@@ -1,0 +1,133 @@
+"""What happened in an IKE SA, as rows of a timeline: documents in, rows out, no layout.
+
+Quiet repetitions (dead peer detection, rekeys) become one row; what went wrong is said in the row where it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ipsecanalyze.report.text import duration, plural
+
+if TYPE_CHECKING:
+    from ipsecanalyze.shapes import ExchangeEntry, IkeSaEntry, NotifyEntry
+
+__all__ = ["Row", "timeline"]
+
+#: Notifies of status type that change the course of things and so belong into a timeline.
+_TELLING = frozenset({"COOKIE", "REDIRECT", "REDIRECTED_FROM", "USE_TRANSPORT_MODE", "INITIAL_CONTACT", "REKEY_SA"})
+
+#: RFC 2408 §4.8: sent one way, nobody answers it.
+_IKEV1_INFORMATIONAL = 5
+
+
+@dataclass(slots=True)
+class Row:
+    """A line of the timeline; text in it is not yet escaped."""
+
+    time_ns: int
+    from_initiator: bool
+    name: str
+    frames: list[int]
+    round_trip_ns: int | None = None
+    remarks: list[str] = field(default_factory=list)
+    """What is worth knowing."""
+    problems: list[str] = field(default_factory=list)
+    """What went wrong."""
+
+
+def timeline(sa: IkeSaEntry) -> list[Row]:
+    """The exchanges of an IKE SA in order, with the notifies and moves that belong to them."""
+    told: dict[int, list[NotifyEntry]] = {}
+    for notify in sa["notify_log"]:
+        told.setdefault(notify["frame"], []).append(notify)
+    rows: list[Row] = []
+    run: list[ExchangeEntry] = []
+    for exchange in sa["exchange_log"]:
+        if run and not _continues(run, exchange, told):
+            rows.append(_row(run, told))
+            run = []
+        run.append(exchange)
+    if run:
+        rows.append(_row(run, told))
+    return rows
+
+
+def _frames(exchange: ExchangeEntry) -> list[int]:
+    return sorted({*exchange["requests"], *exchange["responses"]})
+
+
+def _quiet(exchange: ExchangeEntry, told: dict[int, list[NotifyEntry]]) -> bool:
+    return bool(
+        exchange["responses"]
+        and not exchange["retransmissions"]
+        and exchange["name"] in ("INFORMATIONAL", "CREATE_CHILD_SA")
+        and not any(frame in told for frame in _frames(exchange))
+    )
+
+
+def _continues(run: list[ExchangeEntry], exchange: ExchangeEntry, told: dict[int, list[NotifyEntry]]) -> bool:
+    last = run[-1]
+    return (
+        exchange["name"] == last["name"]
+        and exchange["initiated_by"] == last["initiated_by"]
+        and _quiet(last, told)
+        and _quiet(exchange, told)
+    )
+
+
+def _row(run: list[ExchangeEntry], told: dict[int, list[NotifyEntry]]) -> Row:
+    first, last = run[0], run[-1]
+    name = f"{first['name']} [{_message_id(first)}]"
+    if len(run) > 1:
+        name = f"{first['name']} [{_message_id(first)}…{_message_id(last)}]"
+    row = Row(
+        time_ns=first["first_time_ns"],
+        from_initiator=first["initiated_by"] == "initiator",
+        name=name,
+        frames=sorted({frame for exchange in run for frame in _frames(exchange)}),
+        round_trip_ns=first["round_trip_ns"] if len(run) == 1 else None,
+    )
+    if len(run) > 1:
+        row.remarks.append(_run_text(run))
+    else:
+        _tell_course(first, row)
+        _tell_notifies((notify for frame in row.frames for notify in told.get(frame, ())), row)
+    return row
+
+
+def _message_id(exchange: ExchangeEntry) -> str:
+    # IKEv1's message IDs are random: decimal digits would say nothing.
+    value = exchange["message_id"]
+    return str(value) if value < 100_000 else f"{value:08x}"
+
+
+def _run_text(run: list[ExchangeEntry]) -> str:
+    span = run[-1]["first_time_ns"] - run[0]["first_time_ns"]
+    trips = [exchange["round_trip_ns"] for exchange in run if exchange["round_trip_ns"] is not None]
+    text = f"{len(run)} times, {duration(span // (len(run) - 1))} apart"
+    return text + (f", round trip {duration(min(trips))} to {duration(max(trips))}" if trips else "")
+
+
+def _tell_course(exchange: ExchangeEntry, row: Row) -> None:
+    expected, seen = exchange["fragments_expected"], exchange["fragments_seen"]
+    if expected:
+        text = f"{seen} of {plural(expected, 'fragment')}"
+        (row.remarks if seen >= expected else row.problems).append(text)
+    again = exchange["retransmissions"]
+    if again:
+        row.problems.append(f"sent again {plural(again, 'time')}")
+    if not exchange["responses"] and exchange["exchange_type"] != _IKEV1_INFORMATIONAL:
+        row.problems.append("no answer")
+
+
+def _tell_notifies(notifies: Iterable[NotifyEntry], row: Row) -> None:
+    for notify in notifies:
+        if not notify["is_error"] and notify["name"] not in _TELLING:
+            continue
+        text = notify["name"] + (f" ({notify['data']})" if notify["data"] and notify["name"] != "COOKIE" else "")
+        place = row.problems if notify["is_error"] else row.remarks
+        if text not in place:
+            place.append(text)

@@ -1,0 +1,50 @@
+"""The shapes of the JSON documents, field by field: typed dictionaries and nothing else.
+
+This package is the reference. The JSON Schemas that ship and the tables of docs/json.md are generated from it
+(docs/generate.py), the text under a field is its description there. Times are nanoseconds since 1970-01-01 UTC,
+sizes are octets. Fields may be added; a field whose meaning changes needs a new number in `schema`.
+"""
+
+from __future__ import annotations
+
+from ipsecanalyze.shapes.capture import CaptureEntry, CountsEntry
+from ipsecanalyze.shapes.common import AlgorithmEntry, IcmpErrorEntry, WarningEntry
+from ipsecanalyze.shapes.document import FindingEntry, FlowsDocument, MessagesDocument, SummaryDocument
+from ipsecanalyze.shapes.flow import BreakEntry, DistributionEntry, FlowEntry
+from ipsecanalyze.shapes.ike import (
+    AuthenticationEntry,
+    ChildSaEntry,
+    ExchangeEntry,
+    IkeSaEntry,
+    MoveEntry,
+    NotifyEntry,
+    PeerEntry,
+    SelectorsEntry,
+)
+from ipsecanalyze.shapes.message import MessageEntry, PayloadEntry, TreeEntry
+
+__all__ = [
+    "AlgorithmEntry",
+    "AuthenticationEntry",
+    "BreakEntry",
+    "CaptureEntry",
+    "ChildSaEntry",
+    "CountsEntry",
+    "DistributionEntry",
+    "ExchangeEntry",
+    "FindingEntry",
+    "FlowEntry",
+    "FlowsDocument",
+    "IcmpErrorEntry",
+    "IkeSaEntry",
+    "MessageEntry",
+    "MessagesDocument",
+    "MoveEntry",
+    "NotifyEntry",
+    "PayloadEntry",
+    "PeerEntry",
+    "SelectorsEntry",
+    "SummaryDocument",
+    "TreeEntry",
+    "WarningEntry",
+]

@@ -1,0 +1,83 @@
+"""The shapes of the documents themselves. See the package for the rules."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from ipsecanalyze.shapes.capture import CaptureEntry
+from ipsecanalyze.shapes.common import WarningEntry
+from ipsecanalyze.shapes.flow import FlowEntry
+from ipsecanalyze.shapes.ike import ChildSaEntry, IkeSaEntry
+from ipsecanalyze.shapes.message import MessageEntry
+
+__all__ = ["FindingEntry", "FlowsDocument", "MessagesDocument", "SummaryDocument"]
+
+
+class FindingEntry(TypedDict):
+    """Something that is wrong or weak."""
+
+    slug: str
+    """Its name in the catalog."""
+    severity: Literal["info", "low", "medium", "high", "critical"]
+    """How bad it is."""
+    certainty: Literal["observed", "inferred"]
+    """Read off the packets, or concluded."""
+    subject: str
+    """What it is about."""
+    frames: list[int]
+    """The frames that it rests on."""
+    title: str
+    """In a line."""
+    explanation: str
+    """What happened and why it matters."""
+    remedy: str
+    """What to do."""
+    references: list[str]
+    """Where it is written."""
+
+
+class SummaryDocument(TypedDict):
+    """What `summarize --format json` prints."""
+
+    schema: Literal["ipsecanalyze.summary/1"]
+    """The version of this document."""
+    captures: list[CaptureEntry]
+    """The files that were read."""
+    ike_sas: list[IkeSaEntry]
+    """IKE SAs and attempts at one, in order of their first message."""
+    child_sas: list[ChildSaEntry]
+    """Pairs of ESP or AH SAs."""
+    flows: list[FlowEntry]
+    """ESP and AH flows, one way each, in order of their first packet."""
+    findings: list[FindingEntry]
+    """What is wrong or weak, worst first."""
+    warnings: list[WarningEntry]
+    """What the analysis itself has to say: limits that were reached and what they dropped."""
+
+
+class FlowsDocument(TypedDict):
+    """What `flows --format json` prints."""
+
+    schema: Literal["ipsecanalyze.flows/1"]
+    """The version of this document."""
+    captures: list[CaptureEntry]
+    """The files that were read."""
+    flows: list[FlowEntry]
+    """ESP and AH flows, one way each, in order of their first packet."""
+    warnings: list[WarningEntry]
+    """What the analysis itself has to say: limits that were reached and what they dropped."""
+
+
+class MessagesDocument(TypedDict):
+    """What `messages --format json` prints."""
+
+    schema: Literal["ipsecanalyze.messages/1"]
+    """The version of this document."""
+    captures: list[CaptureEntry]
+    """The files that were read."""
+    ike_sas: list[IkeSaEntry]
+    """IKE SAs and attempts at one, in order of their first message."""
+    messages: list[MessageEntry]
+    """IKE messages, in order of capture (bounded)."""
+    warnings: list[WarningEntry]
+    """What the analysis itself has to say: limits that were reached and what they dropped."""

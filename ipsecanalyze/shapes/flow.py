@@ -1,0 +1,138 @@
+"""The shape of an ESP or AH flow. See the package for the rules."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from ipsecanalyze.shapes.common import Count, EspSpi, IcmpErrorEntry
+
+__all__ = ["BreakEntry", "DistributionEntry", "FlowEntry"]
+
+
+class DistributionEntry(TypedDict):
+    """Statistics of a quantity."""
+
+    count: Count
+    """Values."""
+    min: int | None
+    """The least; null without values."""
+    max: int | None
+    """The greatest."""
+    mean: float | None
+    """The arithmetic mean."""
+    stddev: float | None
+    """The standard deviation (of the population)."""
+    log2_histogram: dict[str, Count]
+    """Number of bits → how many values need so many ("11": 1024 to 2047)."""
+    first: list[int]
+    """The first values, in order."""
+
+
+class BreakEntry(TypedDict):
+    """A jump of the sequence number between two consecutive packets."""
+
+    frame: Count
+    """The frame of the packet behind it."""
+    time_ns: int
+    """When that packet came."""
+    from_sequence: int
+    """The number before, with 64 bits."""
+    to_sequence: int
+    """The number behind, with 64 bits."""
+
+
+class FlowEntry(TypedDict):
+    """ESP or AH packets of one SPI from one address to another."""
+
+    protocol: Literal["ESP", "AH"]
+    """What protects the packets."""
+    source: str
+    """Who sends."""
+    destination: str
+    """Who receives."""
+    spi: EspSpi
+    """The receiver's SPI."""
+    encapsulation: Literal["none", "udp", "tcp"]
+    """What stands between IP and ESP."""
+    capture: Count
+    """Index into `captures` of the file that its first packet is in."""
+    packets: Count
+    """Packets."""
+    octets: Count
+    """From the ESP or AH header to the end of the IP payload, on the wire."""
+    first_time_ns: int
+    """The first packet."""
+    last_time_ns: int
+    """The last packet."""
+    first_frame: Count
+    """The frame of the first packet."""
+    last_frame: Count
+    """The frame of the last packet."""
+    first_sequence: Count
+    """Sequence number of the first packet."""
+    last_sequence: Count
+    """Sequence number of the last packet, as it stands on the wire."""
+    highest_sequence: Count
+    """The highest number, with 64 bits (RFC 4303 Appendix A)."""
+    unique: Count
+    """Different sequence numbers."""
+    lost: Count
+    """Numbers absent between the lowest and the highest seen."""
+    loss_bursts: Count
+    """Runs of absent numbers."""
+    longest_loss_burst: Count
+    """The longest of them, in packets."""
+    duplicates: Count
+    """Packets whose number was seen before."""
+    reordered: Count
+    """Packets with a new number below the running maximum (RFC 4737)."""
+    largest_lateness: Count
+    """How far behind the running maximum the latest of them was, in numbers."""
+    replay_window_drops: dict[str, Count]
+    """Size of a replay window → packets that it would have dropped (RFC 4303 §3.4.3)."""
+    restarts: Count
+    """How often the numbers began anew."""
+    wraps: Count
+    """How often the 32 bits on the wire overflowed."""
+    settled_gaps: Count
+    """Runs of absent numbers that were given up as lost early, because of the limit of gaps."""
+    breaks: list[BreakEntry]
+    """Large jumps of the number (bounded)."""
+    break_count: Count
+    """How many there were."""
+    ports: list[list[int]]
+    """Source and destination port of each encapsulation seen, in order (bounded)."""
+    sizes: DistributionEntry
+    """Octets per packet."""
+    gaps_ns: DistributionEntry
+    """Time between consecutive packets."""
+    time_reversals: Count
+    """Packets with an earlier time than the packet before; they are not in `gaps_ns`."""
+    length_residues: dict[str, Count]
+    """Octets modulo 16 → packets."""
+    ttls: dict[str, Count]
+    """TTL or hop limit → packets."""
+    traffic_classes: dict[str, Count]
+    """Octet of DSCP and ECN → packets."""
+    dont_fragment: Count
+    """Packets with DF set."""
+    ip_fragments: Count
+    """Packets that came in IP fragments."""
+    vlans: list[list[int]]
+    """VLAN identifiers seen, outermost first."""
+    truncated_packets: Count
+    """Packets that the snap length cut."""
+    icmp_errors: list[IcmpErrorEntry]
+    """ICMP errors about its packets (bounded)."""
+    icmp_error_count: Count
+    """How many there were."""
+    pair_spi: EspSpi | None
+    """The SPI of the other direction."""
+    ike_sa: str | None
+    """The IKE SA it belongs to."""
+    child_sa: str | None
+    """The Child SA it belongs to."""
+    decrypted_packets: Count
+    """Packets that were opened with keys."""
+    icv_failures: Count
+    """Packets whose integrity check failed."""

@@ -1,0 +1,146 @@
+"""The command as its users run it: results, exit codes, and one line for every error."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import ipsecanalyze.analysis
+from ipsecanalyze.cli import main
+
+SCENARIO = "v2-psk-aescbc-a/wan.pcap"
+
+
+@pytest.fixture
+def capture(captures: Path) -> str:
+    return str(next((captures / "v2-psk-aescbc-a").glob("wan.pcap*")))
+
+
+@pytest.mark.parametrize("command", ["summarize", "messages", "flows"])
+def test_text(command: str, capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, capture]) == 0
+    out, err = capsys.readouterr()
+    # By meta.json of the scenario.
+    assert "198.51.100.1" in out
+    assert ("c21a9f0d" in out) is (command != "messages")
+    assert not err
+
+
+@pytest.mark.parametrize("command", ["summarize", "messages", "flows"])
+def test_json_fulfils_its_schema(command: str, capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--format", "json", capture]) == 0
+    document = json.loads(capsys.readouterr().out)
+    kind = document["schema"].removeprefix("ipsecanalyze.").removesuffix("/1")
+    schema = json.loads(files("ipsecanalyze").joinpath(f"{kind}.schema.json").read_text("utf-8"))
+    jsonschema.validate(document, schema)
+
+
+def test_messages_of_one_sa_with_all_fields(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "-v", "--sa", "ike-1", capture]) == 0
+    out = capsys.readouterr().out
+    assert "ENCR_AES_CBC" in out
+    assert "IKE_AUTH [1] response" in out
+
+
+def test_flows_sorted_and_cut(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["flows", "--sort", "packets", "--top", "1", "-f", "csv", capture]) == 0
+    [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    # By expected.json of the scenario.
+    assert (row["spi"], row["packets"], row["lost"]) == ("c21a9f0d", "191", "0")
+
+
+@pytest.mark.parametrize("form", ["markdown", "html"])
+def test_other_formats(form: str, capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summarize", "--format", form, capture]) == 0
+    assert "95fdb71f535797f6" in capsys.readouterr().out
+
+
+def test_standard_input(capture: str) -> None:
+    with Path(capture).open("rb") as stream:
+        done = subprocess.run([sys.executable, "-m", "ipsecanalyze", "flows", "-"], stdin=stream, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"c21a9f0d" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["summarize"], 2, "Missing argument"),
+        (["summarize", "--nonsense", "x"], 2, "No such option"),
+        (["nonsense"], 2, "No such command"),
+        (["summarize", "--format", "xml", "x"], 2, "'xml'"),
+        (["summarize", "-", "-"], 2, "only once"),
+        (["summarize", "/nonexistent/a.pcap"], 3, "/nonexistent/a.pcap"),
+        (["summarize", "/nonexistent/\x1b[31m.pcap"], 3, r"\x1b[31m"),
+        (["flows", os.devnull], 3, os.devnull),
+        (["messages", os.curdir], 3, os.curdir),
+    ],
+)
+def test_errors_are_one_line(words: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == code
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith("ipsecanalyze: ")
+    assert err.count("\n") == 1
+    assert told in err
+
+
+def test_an_unreadable_capture_does_not_stop_the_others(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summarize", "/nonexistent", capture, "/absent"]) == 3
+    out, err = capsys.readouterr()
+    assert "c21a9f0d" in out
+    assert [line.split(":")[1].strip() for line in err.splitlines()] == ["/nonexistent", "/absent"]
+
+
+def test_unknown_sa(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["messages", "--sa", "ike-99", capture]) == 2
+    assert "'ike-99'" in capsys.readouterr().err
+
+
+def test_no_words_give_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "Usage: ipsecanalyze" in capsys.readouterr().out
+
+
+def test_interrupted(capture: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ipsecanalyze.analysis, "analyze", interrupt)
+    assert main(["summarize", capture]) == 130
+    assert capsys.readouterr().err == "ipsecanalyze: interrupted\n"
+
+
+def test_broken_pipe_is_quiet(capture: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "ipsecanalyze", "messages", "-f", "json", capture]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert done.returncode == 141
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_terminals_without_unicode(encoding: str, capture: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    for words in (["summarize"], ["messages", "-v"], ["flows"], ["summarize", "-f", "html"]):
+        command = [sys.executable, "-m", "ipsecanalyze", *words, capture]
+        done = subprocess.run(command, capture_output=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.decode(encoding)
+
+
+def test_completion_script() -> None:
+    environment = {**os.environ, "_IPSECANALYZE_COMPLETE": "bash_source"}
+    done = subprocess.run([sys.executable, "-m", "ipsecanalyze"], capture_output=True, env=environment)
+    assert b"_IPSECANALYZE_COMPLETE=bash_complete" in done.stdout

@@ -1,0 +1,62 @@
+"""-o FILE: complete or not at all."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from ipsecanalyze.cli.output import open_output
+
+
+def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "result.txt"
+    target.write_text("before")
+
+    def write() -> None:
+        with open_output(str(target)) as stream:
+            stream.write("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert target.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_permissions_stay(tmp_path: Path) -> None:
+    target = tmp_path / "result.txt"
+    target.write_text("before")
+    target.chmod(0o640)
+    with open_output(str(target)) as stream:
+        stream.write("Zürich\n")
+    assert target.read_text("utf-8") == "Zürich\n"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+def test_new_files_follow_the_mask(tmp_path: Path) -> None:
+    (tmp_path / "ordinary").touch()
+    with open_output(str(tmp_path / "new")) as stream:
+        stream.write("x")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("before")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with open_output(str(tmp_path / "link")) as stream:
+        stream.write("after")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "after"
+
+
+def test_devices_stay_devices() -> None:
+    with open_output("/dev/null") as stream:
+        stream.write("x")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"), open_output(str(tmp_path / "absent" / "result")) as stream:
+        stream.write("x")

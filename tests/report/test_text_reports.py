@@ -1,0 +1,117 @@
+"""The text reports: what they say, that they fit, and that they need neither colour nor Unicode."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from ipsecanalyze.report.flows import FlowsCsv, flows_text
+from ipsecanalyze.report.ladder import LadderText, ladder_text
+from ipsecanalyze.report.terminal import SummaryText, summary_text
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_lines_fit(width: int, documents: dict[str, Any]) -> None:
+    for report in (
+        summary_text(documents["summary"], width=width),
+        ladder_text(documents["messages"], width=width),
+        flows_text(documents["flows"], width=width),
+    ):
+        assert max(cell_len(line) for line in report.splitlines()) <= width
+
+
+def test_summary_says_what_happened(documents: dict[str, Any]) -> None:
+    report = summary_text(documents["summary"], width=100)
+    for words in (
+        "pcapng · zstd · Ethernet · Linux cooked v2 · 400 packets · 282 kB",
+        "12 ESP · 6 IKE · 382 other",
+        "3 packets cut by the snap length",
+        "192.0.2.1:500  SPI 95fdb71f535797f6  behind NAT",
+        "then at 203.0.113.9:4500 (frame 9)",
+        "AES_CBC_256 / HMAC_SHA2_256_128 / PRF_HMAC_SHA2_256 / MODP_2048, CURVE25519",
+        "AES_CBC_256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/MODP_2048",
+        "05:58:14.000   +0.000  →  IKE_SA_INIT [0]  100 ms  3, 4",
+        "INVALID_KE_PAYLOAD",
+        "sent again 2 times, no answer",
+        "2 lost (29%), 1 duplicate, 1 reordered",
+        "no IKE in the capture",
+        "ike-2  IKEv1 main mode  failed",
+        "truncated-file",
+    ):
+        assert words in report, words
+
+
+def test_a_flood_is_one_paragraph(many_half_open: Callable[[int], dict[str, Any]]) -> None:
+    assert "ike-4" in summary_text(many_half_open(5))
+    report = summary_text(many_half_open(1000))
+    assert "1,000 attempts never got past the first exchange" in report
+    assert "1,000 to 198.51.100.1" in report
+    assert len(report.splitlines()) < 15
+
+
+def test_nothing_found() -> None:
+    empty: Any = {"captures": [], "ike_sas": [], "child_sas": [], "flows": [], "messages": [], "findings": []}
+    empty["warnings"] = []
+    assert "No IPsec was found." in summary_text(empty)
+    assert "No IKE messages were found." in ladder_text(empty)
+    assert "No ESP or AH flows were found." in flows_text(empty)
+    stream = io.StringIO()
+    FlowsCsv().write(empty, stream)
+    assert stream.getvalue().startswith("protocol,source,destination,spi,")
+
+
+def test_ladder(documents: dict[str, Any]) -> None:
+    lines = ladder_text(documents["messages"], width=100).splitlines()
+    first = next(line for line in lines if "├─" in line)
+    assert "IKE_SA_INIT [0] request" in first
+    assert first.endswith("▶│")
+    assert any("├╌" in line and "IKE_SA_INIT" in line for line in lines)
+    assert any("again: first sent in frame 3" in line for line in lines)
+    assert any("no IKE SA" in line for line in lines)
+    assert "AES_CBC" not in "".join(line for line in lines if line.startswith(" " * 15))
+    tree = ladder_text(documents["messages"], tree=True)
+    assert "           28  SA" in tree
+
+
+def test_answers_point_back(documents: dict[str, Any]) -> None:
+    message = {**documents["messages"]["messages"][0], "from_initiator": False, "is_response": True}
+    message["payloads"] = [{"type": 41, "label": "N", "offset": 28, "critical": False, "is_error": True}]
+    message["payloads"][0]["summary"] = "N(NO_PROPOSAL_CHOSEN)"
+    report = ladder_text({**documents["messages"], "messages": [message]}, width=66)
+    rung = next(line for line in report.splitlines() if "│◀" in line)
+    assert rung.endswith("─┤")
+    assert "N(NO_PROPOSAL" in rung
+
+
+class AsciiStream(io.TextIOWrapper):
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="ascii", errors="strict")
+
+    def text(self) -> str:
+        self.flush()
+        return self.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+
+
+def test_ascii_streams_get_ascii(make_documents: Callable[[str], dict[str, Any]]) -> None:
+    documents = make_documents("Zürich")
+    for reporter, kind in ((SummaryText(), "summary"), (LadderText(tree=True), "messages")):
+        stream = AsciiStream()
+        reporter.write(documents[kind], stream)
+        assert r"Z\xfcrich" in stream.text()
+        assert "+-" in stream.text() or "|-" in stream.text()
+
+
+@pytest.mark.parametrize(("variable", "colour"), [("NO_COLOR", False), ("FORCE_COLOR", True), (None, False)])
+def test_colours_follow_the_environment(
+    variable: str | None, colour: bool, documents: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    stream = io.StringIO()
+    SummaryText().write(documents["summary"], stream)
+    assert ("\x1b[" in stream.getvalue()) is colour
