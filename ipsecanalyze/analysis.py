@@ -64,8 +64,8 @@ class Analysis:
         return summary_document(self)
 
     def to_json(self, indent: int | None = None) -> str:
-        """`to_dict()` as JSON text."""
-        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+        """`to_dict()` as JSON text, in ASCII: hostile text stays escaped."""
+        return json.dumps(self.to_dict(), indent=indent)
 
     def messages_document(self) -> MessagesDocument:
         """The document of `messages --format json`: every IKE message with its payload tree."""
@@ -96,7 +96,7 @@ class Analysis:
         """Plots (matplotlib figures): `analysis.plot.throughput()` and others."""
         from ipsecanalyze.report.plots import Plots
 
-        return Plots(self.to_dict())
+        return Plots(self.to_dict(), self.messages_document)
 
     def _repr_html_(self) -> str:
         from ipsecanalyze.report.html import summary_html

@@ -111,6 +111,7 @@ class Scanner(Protocol):
         octets are no capture at all.
         """
 
-    def scan_file(self, path: str, on_datagrams: Callable[[list[Datagram]], None],
-                  progress: Callable[[int], None] | None = None) -> None:
+    def scan_file(
+        self, path: str, on_datagrams: Callable[[list[Datagram]], None], progress: Callable[[int], None] | None = None
+    ) -> None:
         """Read a whole file ("-" is standard input), by content gzip, zstd or plain; `progress` gets octets read."""

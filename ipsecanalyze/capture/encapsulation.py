@@ -12,13 +12,13 @@ from typing import Final
 from ipsecanalyze.capture.conversations import Conversations, Endpoint
 from ipsecanalyze.capture.packet import DatagramKind, Encapsulation
 
-__all__ = ["IKE_PORT", "NAT_T_PORT", "Verdict", "classify_udp", "looks_like_ike"]
+__all__ = ["IKE_PORT", "NAT_T_PORT", "OTHER_SERVICES", "Verdict", "classify_udp", "looks_like_ike"]
 
 IKE_PORT: Final = 500
 NAT_T_PORT: Final = 4500
 NON_ESP_MARKER: Final = b"\0\0\0\0"
 #: A client's random port may be 500 or 4500: towards these services only an IKE header counts.
-_OTHER_SERVICES: Final = frozenset((53, 67, 68, 69, 123, 137, 138, 161, 162, 443, 514, 1812, 1813, 1900, 5353))
+OTHER_SERVICES: Final = frozenset((53, 67, 68, 69, 123, 137, 138, 161, 162, 443, 514, 1812, 1813, 1900, 5353))
 _V1_EXCHANGES: Final = frozenset((1, 2, 4, 5, 6, 32, 33, 34))
 _V2_EXCHANGES: Final = frozenset((34, 35, 36, 37, 38, 39, 40, 41, 43, 44))
 _V1_PAYLOADS: Final = frozenset((*range(1, 17), 20, 21, 130, 131, 132))
@@ -78,9 +78,11 @@ def classify_udp(
     """
     ports = (source[1], destination[1])
     if NAT_T_PORT in ports or IKE_PORT in ports:
-        if not _OTHER_SERVICES.isdisjoint(ports):
+        if not OTHER_SERVICES.isdisjoint(ports):
             return _by_looks(source, destination, data, start, end, length, known)
-        verdict = _nat_traversal(data, start, end, length) if NAT_T_PORT in ports else _ike_port(data, start, end, length)
+        verdict = (
+            _nat_traversal(data, start, end, length) if NAT_T_PORT in ports else _ike_port(data, start, end, length)
+        )
         if verdict is not None and verdict[0] is DatagramKind.IKE:
             known.remember_spi(data[start + verdict[1] : start + verdict[1] + 8])
         return verdict

@@ -8,9 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ipsecanalyze.capture.ip import IpPacket
+from ipsecanalyze.capture.conversations import Conversations
+from ipsecanalyze.capture.encapsulation import IKE_PORT, NAT_T_PORT, Verdict, classify_udp
+from ipsecanalyze.capture.ip import IpPacket, address_text, parse_ipv4, parse_ipv6
+from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation
+from ipsecanalyze.capture.transport import AH, ESP, TCP, UDP
+from ipsecanalyze.errors import WireError
 
-__all__ = ["IcmpNews", "parse_icmp_error"]
+__all__ = ["IcmpNews", "parse_icmp_error", "quoted_datagram"]
 
 _UNREACHABLE: Final = {
     0: "network unreachable",
@@ -30,7 +35,12 @@ _UNREACHABLE: Final = {
     14: "host precedence violation",
     15: "precedence cutoff in effect",
 }
-_REDIRECT: Final = {0: "for the network", 1: "for the host", 2: "for the service and network", 3: "for the service and host"}
+_REDIRECT: Final = {
+    0: "for the network",
+    1: "for the host",
+    2: "for the service and network",
+    3: "for the service and host",
+}
 _V4: Final = {
     4: "source quench",
     5: "redirect",
@@ -117,3 +127,60 @@ def _describe_v6(kind: int, code: int) -> str | None:
     if kind == 4:
         return f"parameter problem: {_V6_PARAMETER.get(code, f'code {code}')}"
     return None
+
+
+def quoted_datagram(news: IcmpNews, data: bytes, known: Conversations) -> Datagram | None:
+    """The IKE, ESP or AH datagram that an error quotes, as far as the quotation goes; None where it is another.
+
+    Frame, time, VLAN and interface are the caller's to fill in. Quoted later fragments say too little.
+    """
+    quotation = data[news.quoted_start : news.quoted_end]
+    try:
+        ip = (parse_ipv4 if news.version == 4 else parse_ipv6)(quotation, 0, len(quotation))
+    except WireError:
+        return None  # routers quote what they like; the error itself is not at fault
+    if ip.fragment is not None and ip.fragment.offset:
+        return None
+    start, end = ip.start, ip.end
+    if ip.protocol in (ESP, AH):
+        kind = DatagramKind.ESP if ip.protocol == ESP else DatagramKind.AH
+        return _quote(ip, start, ip.length, (0, 0), (kind, 0, Encapsulation.NONE, False))
+    if ip.protocol not in (UDP, TCP) or end - start < 4:
+        return None
+    ports = (int.from_bytes(ip.data[start : start + 2]), int.from_bytes(ip.data[start + 2 : start + 4]))
+    if ip.protocol == TCP:
+        verdict: Verdict = (DatagramKind.IKE, 0, Encapsulation.TCP, True)
+        return _quote(ip, end, 0, ports, verdict) if NAT_T_PORT in ports else None
+    length = max(ip.length - 8, 0)
+    start = min(start + 8, end)
+    if end - start < 4:  # only the ports tell, as RFC 792 asks for no more
+        if IKE_PORT in ports:
+            verdict = (DatagramKind.IKE, 0, Encapsulation.NONE, False)
+        elif NAT_T_PORT in ports:
+            verdict = (DatagramKind.IKE, 0, Encapsulation.UDP, True)
+        else:
+            return None
+        return _quote(ip, end, length, ports, verdict)
+    judged = classify_udp((ip.source, ports[0]), (ip.destination, ports[1]), ip.data, start, end, length, known)
+    return _quote(ip, start, length, ports, judged) if judged is not None else None
+
+
+def _quote(ip: IpPacket, start: int, length: int, ports: tuple[int, int], verdict: Verdict) -> Datagram:
+    kind, skip, encapsulation, inferred = verdict
+    return Datagram(
+        kind=kind,
+        source=address_text(ip.source),
+        destination=address_text(ip.destination),
+        payload=ip.data[min(start + skip, ip.end) : ip.end],
+        frame=0,
+        time_ns=0,
+        length=length - skip,
+        source_port=ports[0],
+        destination_port=ports[1],
+        encapsulation=encapsulation,
+        inferred=inferred,
+        ttl=ip.ttl,
+        traffic_class=ip.traffic_class,
+        dont_fragment=ip.dont_fragment,
+        ip_id=ip.ip_id,
+    )

@@ -70,7 +70,10 @@ def address_text(address: bytes) -> str:
 
 def _truncated(layer: str, offset: int, available: int) -> WireError:
     return WireError(
-        f"{layer} header at offset {offset} is cut after {available} octets", layer=layer, offset=offset, slug="truncated"
+        f"{layer} header at offset {offset} is cut after {available} octets",
+        layer=layer,
+        offset=offset,
+        slug="truncated",
     )
 
 

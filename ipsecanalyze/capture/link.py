@@ -9,7 +9,7 @@ Source: https://www.tcpdump.org/linktypes.html.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from ipsecanalyze.capture.shim import Kind, need
 from ipsecanalyze.capture.wireless import avs, ieee80211, prism, radiotap
@@ -23,34 +23,22 @@ ADDRESS_FAMILIES: Final = {2: Kind.IPV4, 10: Kind.IPV6, 23: Kind.IPV6, 24: Kind.
 NFULA_PAYLOAD: Final = 9
 
 
-def _ethernet(data: bytes) -> tuple[int, int]:
-    """LINKTYPE_ETHERNET (1)."""
-    return Kind.ETHERNET, 0
+def _always(kind: int, offset: int = 0) -> LinkFunction:
+    """A link header that is always the same, or that `shim.resolve` reads."""
 
+    def found(_: bytes) -> tuple[int, int]:
+        return kind, offset
 
-def _raw_ip(data: bytes) -> tuple[int, int]:
-    """LINKTYPE_RAW (101) and its older numbers: the version nibble says which IP."""
-    return Kind.ANY_IP, 0
-
-
-def _ipv4(data: bytes) -> tuple[int, int]:
-    """LINKTYPE_IPV4 (228)."""
-    return Kind.IPV4, 0
-
-
-def _ipv6(data: bytes) -> tuple[int, int]:
-    """LINKTYPE_IPV6 (229)."""
-    return Kind.IPV6, 0
+    return found
 
 
 def _loopback(data: bytes) -> tuple[int, int]:
     """LINKTYPE_NULL (0) in the byte order of a host that is not known, LINKTYPE_LOOP (108) in network order."""
     need(data, 4, "loopback")
-    for order in ("little", "big"):
-        kind = ADDRESS_FAMILIES.get(int.from_bytes(data[:4], order))  # type: ignore[arg-type]
-        if kind is not None:
-            return kind, 4
-    return Kind.UNKNOWN, 4
+    family = int.from_bytes(data[:4], "big")
+    if family not in ADDRESS_FAMILIES:
+        family = int.from_bytes(data[:4], "little")
+    return ADDRESS_FAMILIES.get(family, Kind.UNKNOWN), 4
 
 
 def _ppp(data: bytes) -> tuple[int, int]:
@@ -60,20 +48,10 @@ def _ppp(data: bytes) -> tuple[int, int]:
     return Kind.PPP, 0
 
 
-def _ppp_with_direction(data: bytes) -> tuple[int, int]:
-    """LINKTYPE_PPP_WITH_DIR (204): one octet says which way it went."""
-    return Kind.PPP, 1
-
-
 def _cisco_hdlc(data: bytes) -> tuple[int, int]:
     """LINKTYPE_C_HDLC (104): address, control, EtherType."""
     need(data, 4, "hdlc")
     return int.from_bytes(data[2:4]), 4
-
-
-def _pppoe(data: bytes) -> tuple[int, int]:
-    """LINKTYPE_PPP_ETHER (51): from the PPPoE header on."""
-    return Kind.PPPOE, 0
 
 
 def _sll_protocol(protocol: int) -> int:
@@ -96,18 +74,15 @@ def _sll2(data: bytes) -> tuple[int, int]:
 def _nflog(data: bytes) -> tuple[int, int]:
     """LINKTYPE_NFLOG (239): TLVs in the byte order of the capturing host; the packet is one of them."""
     need(data, 4, "nflog")
-    for little in (True, False):
-        found = _nflog_payload(data, "little" if little else "big")
-        if found is not None:
-            return Kind.ANY_IP, found
-    return Kind.UNKNOWN, len(data)
+    found = _nflog_payload(data, "little") or _nflog_payload(data, "big")
+    return (Kind.ANY_IP, found) if found is not None else (Kind.UNKNOWN, len(data))
 
 
-def _nflog_payload(data: bytes, order: str) -> int | None:
+def _nflog_payload(data: bytes, order: Literal["little", "big"]) -> int | None:
     offset = 4
     while offset + 4 <= len(data):
-        length = int.from_bytes(data[offset : offset + 2], order)  # type: ignore[arg-type]
-        kind = int.from_bytes(data[offset + 2 : offset + 4], order) & 0x3FFF  # type: ignore[arg-type]
+        length = int.from_bytes(data[offset : offset + 2], order)
+        kind = int.from_bytes(data[offset + 2 : offset + 4], order) & 0x3FFF
         if length < 4:
             return None
         if kind == NFULA_PAYLOAD:
@@ -123,25 +98,25 @@ def _enc(data: bytes) -> tuple[int, int]:
 
 
 LINK_LAYERS: Final[dict[int, LinkFunction]] = {
-    0: _loopback,
-    1: _ethernet,
+    0: _loopback,  # NULL
+    1: _always(Kind.ETHERNET),
     9: _ppp,
-    12: _raw_ip,
-    14: _raw_ip,
-    50: _ppp,
-    51: _pppoe,
-    101: _raw_ip,
-    104: _cisco_hdlc,
+    12: _always(Kind.ANY_IP),  # RAW by the numbers of DLT_RAW
+    14: _always(Kind.ANY_IP),
+    50: _ppp,  # PPP_HDLC
+    51: _always(Kind.PPPOE),  # PPP_ETHER: from the PPPoE header on
+    101: _always(Kind.ANY_IP),  # RAW: the version nibble says which IP
+    104: _cisco_hdlc,  # C_HDLC
     105: ieee80211,
-    108: _loopback,
+    108: _loopback,  # LOOP
     109: _enc,
     113: _sll,
     119: prism,
     127: radiotap,
     163: avs,
-    204: _ppp_with_direction,
-    228: _ipv4,
-    229: _ipv6,
+    204: _always(Kind.PPP, 1),  # PPP_WITH_DIR: one octet says which way it went
+    228: _always(Kind.IPV4),
+    229: _always(Kind.IPV6),
     239: _nflog,
     276: _sll2,
 }

@@ -213,8 +213,10 @@ class PcapWalker(Walker):
             return offset == len(data)
         if offset + header.record_header_size > len(data):
             return True
-        following, _, captured, _ = header.record_struct.unpack_from(data, offset)
-        return bool(captured <= header.record_limit and abs(following - seconds) <= DAY)
+        following, fraction, captured, _ = header.record_struct.unpack_from(data, offset)
+        # Packets may be days apart, so a sane fraction of a second is as good as a time close by.
+        sane = fraction < (1_000_000_000 if header.nanoseconds else 1_000_000) or abs(following - seconds) <= DAY
+        return bool(captured <= header.record_limit and sane)
 
     def _recover(self, data: bytes, position: int, final: bool, truncated: bool) -> int | None:
         """Where to go on behind the damage at `position`, None where more octets are needed."""
@@ -248,7 +250,9 @@ class PcapWalker(Walker):
 
     def _tell_truncated(self, offset: int, octets: int) -> None:
         self.notices.add(
-            "truncated-file", f"the file ends inside the record at offset {offset} ({octets} octets of it)", offset=offset
+            "truncated-file",
+            f"the file ends inside the record at offset {offset} ({octets} octets of it)",
+            offset=offset,
         )
 
     def _tell_excess(self, frame: int, offset: int, captured: int, wire: int) -> None:

@@ -137,9 +137,7 @@ class PcapngWalker(Walker):
         """Blocks that describe the capture; unknown kinds and name resolution are skipped."""
         if kind == BlockType.INTERFACE:
             if len(self.interfaces) >= MAX_INTERFACES:
-                self.notices.add_once(
-                    "too-many-interfaces", f"more than {MAX_INTERFACES} interfaces", offset=offset
-                )
+                self.notices.add_once("too-many-interfaces", f"more than {MAX_INTERFACES} interfaces", offset=offset)
                 return
             interface = parse_interface_block(body, self.byte_order)
             self.interfaces.append(interface)
@@ -240,5 +238,7 @@ class PcapngWalker(Walker):
 
     def _tell_truncated(self, offset: int, octets: int) -> None:
         self.notices.add(
-            "truncated-file", f"the file ends inside the block at offset {offset} ({octets} octets of it)", offset=offset
+            "truncated-file",
+            f"the file ends inside the block at offset {offset} ({octets} octets of it)",
+            offset=offset,
         )

@@ -80,12 +80,12 @@ class CaptureReader:
 
     @property
     def format(self) -> str:
-        """"pcap" or "pcapng"."""
+        """The file format: "pcap" or "pcapng"."""
         return self._walker.format
 
     @property
     def compression(self) -> str | None:
-        """"gzip", "zstd" or None."""
+        """How the file is compressed: "gzip", "zstd" or None."""
         return self._source.compression
 
     @property

@@ -13,7 +13,7 @@ import sys
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Protocol, Self
+from typing import BinaryIO, Final, Protocol, Self, cast
 
 from ipsecanalyze.capture.notices import NoticeLog
 from ipsecanalyze.errors import CaptureError
@@ -72,7 +72,7 @@ class Source:
                 break
             self._input += piece
         self.compression = _compression(self._input)
-        """"gzip", "zstd" or None."""
+        """How the file is compressed: "gzip", "zstd" or None."""
         if self.compression is None:
             self._ready += self._input
         else:
@@ -118,7 +118,7 @@ class Source:
 
     def _new_member(self) -> None:
         if self.compression == "gzip":
-            self._decompressor = zlib.decompressobj(wbits=31)
+            self._decompressor = cast("_Decompressor", zlib.decompressobj(wbits=31))
         else:
             self._decompressor, self._failures = _zstd()
 
@@ -144,7 +144,9 @@ class Source:
             self._ready += decompressor.decompress(piece)
         except self._failures as error:
             self._ended = True
-            self._tell("damaged-compression", f"the {self.compression} stream is damaged ({error}); the rest is not read")
+            self._tell(
+                "damaged-compression", f"the {self.compression} stream is damaged ({error}); the rest is not read"
+            )
 
     def _next_member(self) -> None:
         """Behind one compressed member: another one, padding, or something that does not belong there."""
@@ -175,7 +177,7 @@ def open_source(path: str | os.PathLike[str], notices: NoticeLog | None = None) 
     if name == "-":
         return Source(sys.stdin.buffer, "standard input", notices, owned=False)
     try:
-        stream = Path(name).open("rb")
+        stream = Path(name).open("rb")  # noqa: SIM115 - the Source closes it
     except (OSError, ValueError) as error:
         raise CaptureError(_reason(error), path=name) from error
     try:

@@ -16,12 +16,15 @@ from ipsecanalyze.capture.encapsulation import NAT_T_PORT, looks_like_ike
 from ipsecanalyze.capture.notices import NoticeLog
 from ipsecanalyze.capture.tcp_stream import PREFIX, Record, Segment, Stream, StreamState
 
-__all__ = ["TcpConnections"]
+__all__ = ["DirectedRecord", "TcpConnections"]
 
 _PATIENCE: Final = 4
 """Segments that wait before an acknowledgement is taken as proof that the capture missed one."""
 _BUSY_STREAMS: Final = 32
 """All connections together may hold as much as this many streams at their limit."""
+
+DirectedRecord = tuple[Endpoint, Endpoint, Record]
+"""(sender, receiver, message)."""
 
 
 @dataclass(slots=True)
@@ -62,8 +65,8 @@ class TcpConnections:
             return True
         return bool(self._table) and _key(source, destination) in self._table
 
-    def feed(self, source: Endpoint, destination: Endpoint, segment: Segment) -> list[Record]:
-        """Take a segment from `source`; returns the messages that became complete, of either direction."""
+    def feed(self, source: Endpoint, destination: Endpoint, segment: Segment) -> list[DirectedRecord]:
+        """Take a segment from `source`; returns (sender, receiver, message) for all that became complete."""
         key = _key(source, destination)
         connection = self._table.get(key)
         if segment.reset:
@@ -77,14 +80,14 @@ class TcpConnections:
             connection = self._table[key] = _Connection()
         self._table.move_to_end(key)
         before = connection.held
-        records: list[Record] = []
+        records: list[DirectedRecord] = []
         if not connection.ignored:
             records = self._data(connection, source, destination, segment)
         self._held += connection.held - before
         self._shrink()
         return records
 
-    def finish(self) -> Iterator[tuple[Endpoint, Endpoint, Record]]:
+    def finish(self) -> Iterator[DirectedRecord]:
         """No more packets will come: what still waits behind gaps, as far as it can be understood."""
         for key, connection in self._table.items():
             for sender, stream in connection.streams.items():
@@ -124,8 +127,8 @@ class TcpConnections:
 
     def _data(
         self, connection: _Connection, source: Endpoint, destination: Endpoint, segment: Segment
-    ) -> list[Record]:
-        records: list[Record] = []
+    ) -> list[DirectedRecord]:
+        records: list[DirectedRecord] = []
         frame = segment.context.frame
         stream = connection.streams.get(source)
         if segment.length and (stream is None or stream.state is StreamState.START):
@@ -134,17 +137,23 @@ class TcpConnections:
                 return []
         if stream is not None and segment.length:
             losses = stream.losses
-            records = stream.add(segment)
+            found = stream.add(segment)
             if stream.held > self._stream_octets:
-                records += stream.skip_gap()
+                found += stream.skip_gap()
+            records = [(source, destination, record) for record in found]
             self._tell_losses(stream, losses, frame)
             connection.confirmed |= stream.prefixed
         other = connection.streams.get(destination)
-        if other is not None and segment.acknowledgement is not None and other.waiting >= _PATIENCE:
-            if other.gap_before(other.unwrap(segment.acknowledgement)):
-                losses = other.losses
-                records += other.skip_gap()
-                self._tell_losses(other, losses, frame)
+        acknowledged = segment.acknowledgement
+        if (
+            other is not None
+            and acknowledged is not None
+            and other.waiting >= _PATIENCE
+            and other.gap_before(other.unwrap(acknowledged))
+        ):
+            losses = other.losses
+            records += [(destination, source, record) for record in other.skip_gap()]
+            self._tell_losses(other, losses, frame)
         return records
 
     def _begin(

@@ -10,21 +10,13 @@ from typing import Final
 
 from ipsecanalyze.capture.ip import IpPacket
 from ipsecanalyze.capture.shim import Kind
-from ipsecanalyze.errors import WireError
+from ipsecanalyze.capture.transport import fence
 
 __all__ = ["UDP_TUNNELS", "inner_of_ip", "inner_of_udp"]
 
 UDP_TUNNELS: Final = frozenset((4789, 6081))
 _ERSPAN_II: Final = 0x88BE
 _ERSPAN_III: Final = 0x22EB
-
-
-def _need(packet: IpPacket, offset: int, size: int, layer: str) -> None:
-    """Fence: `size` octets at `offset` must be inside the payload and in the capture."""
-    if offset + size > packet.start + packet.length:
-        raise WireError(f"{layer} header of {size} octets overruns its packet", layer=layer, offset=offset)
-    if offset + size > packet.end:
-        raise WireError(f"{layer} header is cut", layer=layer, offset=offset, slug="truncated")
 
 
 def inner_of_ip(packet: IpPacket) -> tuple[int, int] | None:
@@ -46,7 +38,7 @@ def inner_of_ip(packet: IpPacket) -> tuple[int, int] | None:
 def _gre(packet: IpPacket) -> tuple[int, int]:
     """GRE version 0 with checksum, key and sequence number; version 1 (PPTP) carries PPP."""
     data, start = packet.data, packet.start
-    _need(packet, start, 4, "gre")
+    fence(packet, start, 4, "gre")
     flags, kind = int.from_bytes(data[start : start + 2]), int.from_bytes(data[start + 2 : start + 4])
     version = flags & 7
     if version > 1 or flags & 0x4000:  # source routes went with RFC 2784
@@ -54,14 +46,14 @@ def _gre(packet: IpPacket) -> tuple[int, int]:
     checksum, key, sequence = flags & 0x8000, flags & 0x2000, flags & 0x1000
     acknowledgement = version == 1 and flags & 0x0080
     size = 4 + 4 * sum(map(bool, (checksum, key, sequence, acknowledgement)))
-    _need(packet, start, size, "gre")
+    fence(packet, start, size, "gre")
     offset = start + size
     if version == 1 and not sequence:  # an acknowledgement without payload
         return Kind.UNKNOWN, start
     if kind == _ERSPAN_II:  # type I has no sequence number and no header of its own
         return Kind.ETHERNET, offset + 8 if sequence else offset
     if kind == _ERSPAN_III:
-        _need(packet, offset, 12, "erspan")
+        fence(packet, offset, 12, "erspan")
         return Kind.ETHERNET, offset + (20 if data[offset + 11] & 1 else 12)
     return kind, offset
 
@@ -69,7 +61,7 @@ def _gre(packet: IpPacket) -> tuple[int, int]:
 def inner_of_udp(packet: IpPacket, port: int, offset: int) -> tuple[int, int]:
     """What VXLAN (destination port 4789) or Geneve (6081) carries; `offset` is behind the UDP header."""
     data = packet.data
-    _need(packet, offset, 8, "vxlan" if port == 4789 else "geneve")
+    fence(packet, offset, 8, "vxlan" if port == 4789 else "geneve")
     if port == 4789:
         return (Kind.ETHERNET if data[offset] & 0x08 else Kind.UNKNOWN), offset + 8
     if data[offset] >> 6:

@@ -52,7 +52,7 @@ class Walker(ABC):
     """Finds the packets in the octets of one capture, fed in order."""
 
     format: ClassVar[str]
-    """"pcap" or "pcapng"."""
+    """The file format: "pcap" or "pcapng"."""
 
     def __init__(self, notices: NoticeLog | None = None) -> None:
         self.notices = notices if notices is not None else NoticeLog()

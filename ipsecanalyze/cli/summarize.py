@@ -33,8 +33,12 @@ def command(captures: tuple[str, ...], format_name: str, output: str | None, qui
     when, and the ESP and AH flows that belong to it; then flows whose IKE is not in the capture, and warnings.
     """
     analysis, code = read_captures(captures, quiet=quiet)
-    if analysis is not None:
-        write_document(analysis.to_dict(), _reporter(format_name, show_all=show_all), output)
+    if analysis is None:
+        return code
+    from ipsecanalyze.documents import summary_document, summary_stream
+
+    document = summary_stream(analysis) if format_name == "json" else summary_document(analysis)
+    write_document(document, _reporter(format_name, show_all=show_all), output)
     return code
 
 

@@ -7,7 +7,15 @@ render documents and never records, so nothing is shown that the JSON does not h
 
 from __future__ import annotations
 
-from ipsecanalyze.documents.build import AnalysisLike, flows_document, messages_document, summary_document
+from ipsecanalyze.documents.build import (
+    AnalysisLike,
+    flows_document,
+    flows_stream,
+    messages_document,
+    messages_stream,
+    summary_document,
+    summary_stream,
+)
 from ipsecanalyze.shapes import FlowsDocument, MessagesDocument, SummaryDocument
 
 __all__ = [
@@ -16,6 +24,9 @@ __all__ = [
     "MessagesDocument",
     "SummaryDocument",
     "flows_document",
+    "flows_stream",
     "messages_document",
+    "messages_stream",
     "summary_document",
+    "summary_stream",
 ]

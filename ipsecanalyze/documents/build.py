@@ -1,12 +1,13 @@
 """The documents as a whole: which lists stand in which.
 
+Each exists twice: complete, and as a stream whose lists are iterators, for writing what need not be in memory at once.
 The entries of the lists are made in `captures.py`, `sas.py`, `flows.py` and `messages.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ipsecanalyze._fast.contract import CaptureFacts
 from ipsecanalyze.documents.captures import capture_entry, warning_entry
@@ -18,7 +19,15 @@ from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
 from ipsecanalyze.shapes import FindingEntry, FlowsDocument, MessagesDocument, SummaryDocument
 
-__all__ = ["AnalysisLike", "flows_document", "messages_document", "summary_document"]
+__all__ = [
+    "AnalysisLike",
+    "flows_document",
+    "flows_stream",
+    "messages_document",
+    "messages_stream",
+    "summary_document",
+    "summary_stream",
+]
 
 
 class AnalysisLike(Protocol):
@@ -53,38 +62,57 @@ class AnalysisLike(Protocol):
         """What the analysis itself has to say."""
 
 
-def summary_document(analysis: AnalysisLike) -> SummaryDocument:
-    """The document of `summarize --format json` (docs/json.md)."""
+def summary_stream(analysis: AnalysisLike) -> dict[str, Any]:
+    """The document of `summarize --format json`, its lists as iterators: entries are made as they are taken."""
     return {
         "schema": "ipsecanalyze.summary/1",
-        "captures": [capture_entry(capture) for capture in analysis.captures],
-        "ike_sas": [ike_sa_entry(sa) for sa in analysis.ike_sas],
-        "child_sas": [child_sa_entry(child) for child in analysis.child_sas],
-        "flows": [flow_entry(flow) for flow in analysis.flows],
-        "findings": [_finding_entry(finding) for finding in analysis.findings],
-        "warnings": [warning_entry(notice) for notice in analysis.notices],
+        "captures": map(capture_entry, analysis.captures),
+        "ike_sas": map(ike_sa_entry, analysis.ike_sas),
+        "child_sas": map(child_sa_entry, analysis.child_sas),
+        "flows": map(flow_entry, analysis.flows),
+        "findings": map(_finding_entry, analysis.findings),
+        "warnings": map(warning_entry, analysis.notices),
     }
+
+
+def flows_stream(analysis: AnalysisLike) -> dict[str, Any]:
+    """The document of `flows --format json`, its lists as iterators."""
+    return {
+        "schema": "ipsecanalyze.flows/1",
+        "captures": map(capture_entry, analysis.captures),
+        "flows": map(flow_entry, analysis.flows),
+        "warnings": map(warning_entry, analysis.notices),
+    }
+
+
+def messages_stream(analysis: AnalysisLike, *, tree: bool = True) -> dict[str, Any]:
+    """The document of `messages --format json`, its lists as iterators; for `tree` see `messages_document`."""
+    return {
+        "schema": "ipsecanalyze.messages/1",
+        "captures": map(capture_entry, analysis.captures),
+        "ike_sas": map(ike_sa_entry, analysis.ike_sas),
+        "messages": (message_entry(record, tree=tree) for record in analysis.messages),
+        "warnings": map(warning_entry, analysis.notices),
+    }
+
+
+def summary_document(analysis: AnalysisLike) -> SummaryDocument:
+    """The document of `summarize --format json` (docs/json.md)."""
+    return cast("SummaryDocument", _complete(summary_stream(analysis)))
 
 
 def flows_document(analysis: AnalysisLike) -> FlowsDocument:
     """The document of `flows --format json`."""
-    return {
-        "schema": "ipsecanalyze.flows/1",
-        "captures": [capture_entry(capture) for capture in analysis.captures],
-        "flows": [flow_entry(flow) for flow in analysis.flows],
-        "warnings": [warning_entry(notice) for notice in analysis.notices],
-    }
+    return cast("FlowsDocument", _complete(flows_stream(analysis)))
 
 
 def messages_document(analysis: AnalysisLike, *, tree: bool = True) -> MessagesDocument:
     """The document of `messages --format json`; without `tree` the fields inside the payloads are left out."""
-    return {
-        "schema": "ipsecanalyze.messages/1",
-        "captures": [capture_entry(capture) for capture in analysis.captures],
-        "ike_sas": [ike_sa_entry(sa) for sa in analysis.ike_sas],
-        "messages": [message_entry(record, tree=tree) for record in analysis.messages],
-        "warnings": [warning_entry(notice) for notice in analysis.notices],
-    }
+    return cast("MessagesDocument", _complete(messages_stream(analysis, tree=tree)))
+
+
+def _complete(stream: dict[str, Any]) -> dict[str, Any]:
+    return {name: value if isinstance(value, str) else list(value) for name, value in stream.items()}
 
 
 def _finding_entry(finding: Any) -> FindingEntry:

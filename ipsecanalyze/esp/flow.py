@@ -16,7 +16,7 @@ from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation
 from ipsecanalyze.errors import Notice
 from ipsecanalyze.esp.arrival import Arrival, Circumstances
 from ipsecanalyze.esp.breaks import MergeError
-from ipsecanalyze.esp.distribution import Distribution
+from ipsecanalyze.esp.distribution import Distribution, counted, widen
 from ipsecanalyze.esp.sequence import SequenceState
 
 __all__ = ["Flow", "FlowKey", "FlowTable"]
@@ -173,11 +173,7 @@ class Flow:
 
     def _count(self, start: int, values: Sequence[int]) -> None:
         tally = self._tally
-        first = values[0]
-        if values.count(first) == len(values):
-            tally[start + first] = tally.get(start + first, 0) + len(values)
-            return
-        for value, count in Counter(values).items():
+        for value, count in counted(values):
             tally[start + value] = tally.get(start + value, 0) + count
 
     def _take_sizes(self, sizes: tuple[int, ...]) -> None:
@@ -185,13 +181,13 @@ class Flow:
             self._first_sizes = (self._first_sizes + sizes[:FIRST_KEPT])[:FIRST_KEPT]
         tally = self._tally
         # Traffic has few different sizes: count these, and compute the rest from the counts.
-        for size, count in Counter(sizes).items():
+        for size, count in counted(sizes):
             self.octets += size * count
             self._sizes_squared += size * size * count
             residue, bits = _RESIDUE + (size & 15), _SIZE_BITS + size.bit_length()
             tally[residue] = tally.get(residue, 0) + count
             tally[bits] = tally.get(bits, 0) + count
-        self._size_range = _widen(self._size_range, (min(sizes), max(sizes)))
+        self._size_range = widen(self._size_range, (min(sizes), max(sizes)))
 
     def _take_gaps(self, gaps: tuple[int, ...]) -> None:
         low = min(gaps)
@@ -207,7 +203,7 @@ class Flow:
         self._gap_count += len(gaps)
         self._gap_total += sum(gaps)
         self._gaps_squared += sum(map(mul, gaps, gaps))
-        self._gap_range = _widen(self._gap_range, (low, max(gaps)))
+        self._gap_range = widen(self._gap_range, (low, max(gaps)))
         self._count(_GAP_BITS, tuple(map(int.bit_length, gaps)))
 
     def _take_circumstances(self, circumstances: Sequence[Circumstances | None]) -> None:
@@ -253,8 +249,8 @@ class Flow:
         self._last_arrival_ns = following._last_arrival_ns
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(following, name))
-        self._size_range = _widen(self._size_range, following._size_range)
-        self._gap_range = _widen(self._gap_range, following._gap_range)
+        self._size_range = widen(self._size_range, following._size_range)
+        self._gap_range = widen(self._gap_range, following._gap_range)
         self._first_sizes = (self._first_sizes + following._first_sizes)[:FIRST_KEPT]
         self._first_gaps = (self._first_gaps + following._first_gaps)[:FIRST_KEPT]
         for key, count in following._tally.items():
@@ -283,13 +279,6 @@ _SUMS = (
     "_gap_total",
     "_gaps_squared",
 )
-
-
-def _widen(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:
-    """The range that covers both."""
-    if one is None or other is None:
-        return one or other
-    return min(one[0], other[0]), max(one[1], other[1])
 
 
 @dataclass(slots=True)

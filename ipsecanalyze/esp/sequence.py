@@ -24,7 +24,7 @@ The rules
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import sub
 
@@ -179,8 +179,10 @@ class SequenceState:
 
     @property
     def breaks(self) -> list[SequenceBreak]:
-        """Large jumps, the first 64."""
-        return self._breaks.kept if self._breaks else []
+        """Large jumps, the first 64; their numbers count from the epoch of the lowest, as `highest` does."""
+        lift = self._lift
+        kept = self._breaks.kept if self._breaks else []
+        return [replace(jump, before=jump.before + lift, after=jump.after + lift) for jump in kept]
 
     @property
     def break_count(self) -> int:

@@ -22,12 +22,24 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JsonReport:
-    """Writes any document as JSON, in ASCII: what strangers wrote cannot drive the terminal it is shown on."""
+    """Writes any document as JSON, a line per entry of its lists; the lists may be iterators.
 
-    indent: int | None = 2
+    It is ASCII: what strangers wrote cannot drive the terminal that it is shown on.
+    """
 
     def write(self, document: Mapping[str, Any], stream: TextIO) -> None:
-        """Write the document piece by piece, so that it does not stand in memory twice."""
-        encoder = json.JSONEncoder(indent=self.indent, ensure_ascii=True, allow_nan=False)
-        stream.writelines(encoder.iterencode(document))
-        stream.write("\n")
+        """Write the document, one entry after the other."""
+        encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
+        opening = "{"
+        for name, value in document.items():
+            stream.write(f"{opening}{encode(name)}: ")
+            opening = ",\n"
+            if isinstance(value, str):
+                stream.write(encode(value))
+                continue
+            separator = "[\n"
+            for entry in value:
+                stream.write(separator + encode(entry))
+                separator = ",\n"
+            stream.write("\n]" if separator == ",\n" else "[]")
+        stream.write("}\n")

@@ -14,9 +14,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from ipsecanalyze.report.flow_rows import flow_lines
-from ipsecanalyze.report.lines import Column, Line, Lines
-from ipsecanalyze.report.suites import proposal_text, suite_text
+from ipsecanalyze.report.flow_rows import address_line, by_addresses, flow_lines
+from ipsecanalyze.report.lines import Column, Facts, Line, Lines
+from ipsecanalyze.report.suites import algorithm_name, proposal_text, suite_text
 from ipsecanalyze.report.text import duration, moment, plural, relative, terminal
 from ipsecanalyze.report.timeline import Row, timeline
 
@@ -31,6 +31,7 @@ _MOST_ROWS = 16
 _MOST_PROPOSALS = 4
 _MOST_VENDOR_IDS = 6
 _MOST_MOVES = 4
+_MOST_ICMP_ERRORS = 3
 
 
 def tunnel_card(sa: IkeSaEntry, flows: Sequence[FlowEntry], origin_ns: int) -> RenderableType:
@@ -39,8 +40,10 @@ def tunnel_card(sa: IkeSaEntry, flows: Sequence[FlowEntry], origin_ns: int) -> R
     rows = timeline(sa)
     if rows:
         parts += ["", _timeline(rows, origin_ns)]
-    if flows:
-        parts += ["", flow_lines(flows, origin_ns, initiator=_addresses(sa["initiator"]))]
+    pairs = by_addresses(flows)
+    for pair in pairs:
+        parts += ["", address_line(pair[0])] if len(pairs) > 1 else [""]
+        parts.append(flow_lines(pair, origin_ns, initiator=_addresses(sa["initiator"])))
     return Panel(Group(*parts), title=_title(sa), title_align="left", box=box.ROUNDED, border_style="quiet")
 
 
@@ -53,7 +56,7 @@ def _title(sa: IkeSaEntry) -> Text:
         version + (f" {mode}" if mode else ""),
         "  ",
         (terminal(sa["state"]), f"state.{sa['state']}"),
-        ("  inferred" if sa["certainty"] == "inferred" else "", "quiet"),
+        (" (inferred)" if sa["certainty"] == "inferred" else "", "quiet"),
         style="not dim",
     )
 
@@ -118,8 +121,8 @@ def _endpoint(address: str, port: int) -> str:
     return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
 
 
-def _negotiation(sa: IkeSaEntry) -> list[tuple[str, Text]]:
-    rows = []
+def _negotiation(sa: IkeSaEntry) -> list[tuple[str, RenderableType]]:
+    rows: list[tuple[str, RenderableType]] = []
     offered = list(dict.fromkeys(proposal_text(proposal) for proposal in sa["offered"]))
     chosen = suite_text(sa["chosen"])
     only_choice = len(offered) == 1 and suite_text(sa["offered"][0]) == chosen
@@ -131,7 +134,8 @@ def _negotiation(sa: IkeSaEntry) -> list[tuple[str, Text]]:
                 text.append(f"\nand {plural(len(offered) - _MOST_PROPOSALS, 'more proposal')}", "quiet")
         rows.append(("offered", text))
     if chosen:
-        rows.append(("chosen", Text(terminal(chosen), style="suite")))
+        suite = [terminal(algorithm_name(algorithm)) for algorithm in sa["chosen"]]
+        rows.append(("chosen", Facts(suite, separator="/", style="suite")))
     elif offered:
         rows.append(("chosen", Text("nothing", style="notice")))
     methods = sa["authentication"]
@@ -145,8 +149,8 @@ def _negotiation(sa: IkeSaEntry) -> list[tuple[str, Text]]:
 
 def _circumstances(sa: IkeSaEntry) -> list[tuple[str, Text]]:
     told = []
-    if sa["encapsulation"] != "none":
-        told.append({"udp": "UDP port 4500", "tcp": "TCP"}[sa["encapsulation"]] + " encapsulation")
+    if sa["encapsulation"] == "tcp":
+        told.append("TCP encapsulation (RFC 9329)")
     if sa["fragmentation"]:
         told.append("IKE fragments")
     if sa["cookie_rounds"]:
@@ -161,8 +165,12 @@ def _circumstances(sa: IkeSaEntry) -> list[tuple[str, Text]]:
     if sa["rekeys"]:
         told.append(f"replaces {sa['rekeys']}")
     rows = [("with", Text(terminal("; ".join(told))))] if told else []
-    errors = (f"{terminal(error['description'])}, frame {error['frame']}" for error in sa["icmp_errors"][:3])
-    return rows + [("ICMP", Text(error, style="notice")) for error in errors]
+    errors: dict[str, list[int]] = {}
+    for error in sa["icmp_errors"]:
+        errors.setdefault(error["description"], []).append(error["frame"])
+    for description, frames in list(errors.items())[:_MOST_ICMP_ERRORS]:
+        rows.append(("ICMP", Text(f"{terminal(description)} (frames {_frames(frames)})", style="notice")))
+    return rows
 
 
 def _timeline(rows: Sequence[Row], origin_ns: int) -> Lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -14,9 +14,24 @@ from ipsecanalyze.report.text import integer, octets, plural, relative, terminal
 if TYPE_CHECKING:
     from ipsecanalyze.shapes import FlowEntry
 
-__all__ = ["flow_lines"]
+__all__ = ["address_line", "by_addresses", "flow_lines"]
 
 _MOST_FLOWS = 12
+
+
+def by_addresses(flows: Iterable[FlowEntry]) -> list[list[FlowEntry]]:
+    """The flows grouped by the two addresses that talk, in order of appearance."""
+    pairs: dict[frozenset[str], list[FlowEntry]] = {}
+    for flow in flows:
+        pairs.setdefault(frozenset((flow["source"], flow["destination"])), []).append(flow)
+    return list(pairs.values())
+
+
+def address_line(flow: FlowEntry) -> Text:
+    """The two addresses of a flow, as a heading."""
+    return Text.assemble(
+        (terminal(flow["source"]), "address"), (" ⇄ ", "arrow"), (terminal(flow["destination"]), "address")
+    )
 
 
 def _health(flow: FlowEntry) -> Text:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.text import Text
 
 from ipsecanalyze.report.console import make_console
-from ipsecanalyze.report.flow_rows import flow_lines
+from ipsecanalyze.report.flow_rows import address_line, by_addresses, flow_lines
 from ipsecanalyze.report.text import csv_cell, octets, plural, terminal
 from ipsecanalyze.shapes import FlowEntry
 
@@ -53,27 +53,13 @@ class FlowsText:
         console = make_console(stream, width=self.width, color=self.color)
         times = [capture["first_time_ns"] for capture in document["captures"]]
         origin_ns = min((time for time in times if time is not None), default=0)
-        for flows in _pairs(document["flows"]):
-            first = flows[0]
-            console.print(
-                Text.assemble(
-                    (terminal(first["source"]), "address"),
-                    (" ⇄ ", "arrow"),
-                    (terminal(first["destination"]), "address"),
-                )
-            )
-            console.print(flow_lines(flows, origin_ns, initiator={first["source"]}, most=None))
+        for flows in by_addresses(document["flows"]):
+            console.print(address_line(flows[0]))
+            console.print(flow_lines(flows, origin_ns, initiator={flows[0]["source"]}, most=None))
             console.print()
         console.print(_total(document["flows"]))
         for warning in document["warnings"]:
             console.print(Text(terminal(warning["message"]), style="notice"))
-
-
-def _pairs(flows: Sequence[FlowEntry]) -> Iterator[list[FlowEntry]]:
-    pairs: dict[frozenset[str], list[FlowEntry]] = {}
-    for flow in flows:
-        pairs.setdefault(frozenset((flow["source"], flow["destination"])), []).append(flow)
-    yield from pairs.values()
 
 
 def _total(flows: Sequence[FlowEntry]) -> Text:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from ipsecanalyze.report.console import make_console
+from ipsecanalyze.report.terminal import FEW_HALF_OPEN
 from ipsecanalyze.report.text import duration, moment, plural, relative, terminal
 
 if TYPE_CHECKING:
-    from ipsecanalyze.shapes import IkeSaEntry, MessageEntry, MessagesDocument, PayloadEntry, TreeEntry
+    from ipsecanalyze.shapes import CaptureEntry, IkeSaEntry, MessageEntry, MessagesDocument, PayloadEntry, TreeEntry
 
 __all__ = ["LadderText", "ladder_text"]
 
@@ -33,13 +35,18 @@ _NO_SPI = "0" * 16
 def ladder_text(document: MessagesDocument, *, width: int = 80, color: bool = False, tree: bool = False) -> str:
     """The ladders as a string, `width` columns wide, with ANSI colours if `color`."""
     stream = io.StringIO()
-    LadderText(width=width, color=color, tree=tree).write(document, stream)
+    order: dict[tuple[int, str | None], int] = {}
+    messages = sorted(document["messages"], key=lambda message: order.setdefault(_section_of(message), len(order)))
+    LadderText(width=width, color=color, tree=tree).write({**document, "messages": messages}, stream)
     return stream.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
 class LadderText:
-    """Writes a messages document as ladder diagrams."""
+    """Writes a messages document as ladder diagrams, a section per run of messages of the same IKE SA.
+
+    The lists of the document may be iterators; messages are drawn as they come.
+    """
 
     width: int | None = None
     """Columns; None asks the terminal."""
@@ -47,36 +54,51 @@ class LadderText:
     """None asks the stream and the environment."""
     tree: bool = False
     """Whether each message is followed by its fields."""
+    everything: bool = False
+    """Whether attempts that never got past their first exchange are drawn even where they are many."""
 
-    def write(self, document: MessagesDocument, stream: TextIO) -> None:
+    def write(self, document: Mapping[str, Any], stream: TextIO) -> None:
         """Write the ladders."""
         console = make_console(stream, width=self.width, color=self.color)
-        times = [capture["first_time_ns"] for capture in document["captures"]]
+        captures: list[CaptureEntry] = list(document["captures"])
+        times = [capture["first_time_ns"] for capture in captures]
         origin_ns = min((time for time in times if time is not None), default=0)
-        sas = {sa["id"]: sa for sa in document["ike_sas"]}
-        sections: dict[tuple[int, str | None], list[MessageEntry]] = {}
-        several = len(document["captures"]) > 1
-        for message in document["messages"]:
-            sections.setdefault((message["capture"] if several else 0, message["ike_sa"]), []).append(message)
-        for index, ((capture, sa_id), messages) in enumerate(sections.items()):
-            if index:
+        sas: dict[str | None, IkeSaEntry] = {sa["id"]: sa for sa in document["ike_sas"]}
+        left_out = self._flood(list(sas.values()))
+        drawn = (message for message in document["messages"] if message["ike_sa"] not in left_out)
+        found = False
+        for (capture, sa_id), messages in groupby(drawn, _section_of):
+            if found:
                 console.print()
-            if several:
-                console.print(Text(terminal(document["captures"][capture]["path"]), style="quiet"))
-            section = _Section(messages, sas.get(sa_id or ""), origin_ns, console.width, self.tree)
+            found = True
+            if len(captures) > 1:
+                console.print(Text(terminal(captures[capture]["path"]), style="quiet"))
+            section = _Section(messages, sas.get(sa_id), origin_ns, console.width, self.tree)
             for part in section.parts():
+                # Lines of a tree stay whole, for grep and for copying.
                 console.print(part, soft_wrap=isinstance(part, Text))
-        if not sections:
+        if left_out:
+            told = f"{plural(len(left_out), 'attempt')} that never got past the first exchange left out (see --all)"
+            console.print(Text(f"\n{told}" if found else told, style="notice"))
+        elif not found:
             console.print(Text("No IKE messages were found.", style="notice"))
         for warning in document["warnings"]:
             console.print(Text(terminal(warning["message"]), style="notice"))
+
+    def _flood(self, sas: Sequence[IkeSaEntry]) -> set[str | None]:
+        half_open: set[str | None] = {sa["id"] for sa in sas if sa["state"] == "half-open"}
+        return half_open if len(half_open) > FEW_HALF_OPEN and not self.everything else set()
+
+
+def _section_of(message: MessageEntry) -> tuple[int, str | None]:
+    return message["capture"], message["ike_sa"]
 
 
 @dataclass(slots=True)
 class _Section:
     """The messages of one IKE SA; the initiator stands left."""
 
-    messages: Sequence[MessageEntry]
+    messages: Iterable[MessageEntry]
     sa: IkeSaEntry | None
     origin_ns: int
     width: int
@@ -84,17 +106,23 @@ class _Section:
 
     def parts(self) -> Iterator[RenderableType]:
         """The section from top to bottom."""
-        yield self._heading()
-        yield self._peers()
-        for message in self.messages:
-            yield self._rung(message)
-            for note in self._notes(message):
-                yield Padding(note, (0, 0, 0, _MARGIN + 2), expand=False)
+        for index, message in enumerate(self.messages):
+            if not index:
+                ends = self._ends(message)
+                # In a group, so that it is wrapped: it is prose.
+                yield Group(self._heading(message))
+                yield self._peers(*ends)
+            label, notes = self._label(message), self._notes(message)
+            if notes and label.cell_len + notes.cell_len + 3 <= self._room:
+                label, notes = Text.assemble(label, " (", notes, ")"), Text()
+            yield self._rung(message, label, rightward=_rightward(message, ends[0]))
+            for note in (notes, *_warnings(message)):
+                if note:
+                    yield Padding(note, (0, 0, 0, _MARGIN + 2), expand=False)
             if self.tree:
                 yield from self._fields(message)
 
-    def _heading(self) -> Text:
-        first = self.messages[0]
+    def _heading(self, first: MessageEntry) -> Text:
         if self.sa is None:
             return Text.assemble(("no IKE SA", "heading"), f"  IKE {terminal(first['version'])}")
         version = "IKEv1" if self.sa["version"].startswith("1") else "IKEv2"
@@ -108,8 +136,7 @@ class _Section:
             f"\n{terminal(self.sa['outcome'])}" if self.sa["outcome"] else "",
         )
 
-    def _ends(self) -> tuple[str, str]:
-        first = self.messages[0]
+    def _ends(self, first: MessageEntry) -> tuple[str, str]:
         if self.sa is not None:
             return self.sa["initiator"]["address"], self.sa["responder"]["address"]
         if first["from_initiator"] is False:
@@ -121,8 +148,13 @@ class _Section:
         """Columns from one peer's line to the other's, both included."""
         return max(self.width, _MARGIN + _NARROWEST) - _MARGIN
 
-    def _peers(self) -> Text:
-        left, right = (terminal(end) for end in self._ends())
+    @property
+    def _room(self) -> int:
+        """Columns for the words in an arrow, at the most."""
+        return self._span - 8
+
+    def _peers(self, *ends: str) -> Text:
+        left, right = (terminal(end) for end in ends)
         line = Text(f"{'frame':>7}  {'seconds':>8}  ", style="label")
         if len(left) + len(right) + 2 <= self._span:
             return (
@@ -133,11 +165,9 @@ class _Section:
         under = "\n" + " " * (_MARGIN + max(0, self._span - len(right)))
         return line.append(left, "address").append(under).append(right, "address")
 
-    def _rung(self, message: MessageEntry) -> Text:
-        rightward = self._rightward(message)
+    def _rung(self, message: MessageEntry, label: Text, *, rightward: bool) -> Text:
         again = message["retransmission_of"] is not None
         line = "╌" if again else "─"
-        label = self._label(message, self._span - 8)
         arrow = "arrow" if not again else "notice"
         text = Text.assemble(
             (f"{message['frame']:>7}  ", "quiet"),
@@ -150,37 +180,25 @@ class _Section:
             text.append("│", arrow).append(f"◀{fill} ", arrow).append_text(label).append(f" {line}┤", arrow)
         return text
 
-    def _rightward(self, message: MessageEntry) -> bool:
-        if message["from_initiator"] is not None:
-            return message["from_initiator"]
-        return message["source"] == self._ends()[0]
-
-    def _label(self, message: MessageEntry, room: int) -> Text:
+    def _label(self, message: MessageEntry) -> Text:
         name = Text(f"{terminal(message['exchange'])} [{_message_id(message)}]", style="heading")
         words = {None: "", True: " response", False: " request"}[message["is_response"]]
-        if message["encrypted"] and not message["payloads"]:
-            return name.append(f"{words} encrypted, {plural(message['length'], 'octet')}", "not bold")
         # The arrow says the direction too: that word goes before anything of the payloads is cut.
         for head in (name.copy().append(words, "not bold"), name):
-            for texts in _payload_texts(message["payloads"]):
+            for texts in _payload_texts(message):
                 label = Text(" ").join([head, *texts])
-                if label.cell_len <= room:
+                if label.cell_len <= self._room:
                     return label
-        label.truncate(max(room, 1), overflow="ellipsis")
+        label.truncate(self._room, overflow="ellipsis")
         return label
 
-    def _notes(self, message: MessageEntry) -> Iterator[Text]:
+    def _notes(self, message: MessageEntry) -> Text:
         told = []
         if message["retransmission_of"] is not None:
-            told.append(f"again: first sent in frame {message['retransmission_of']}")
+            told.append(f"again, frame {message['retransmission_of']}")
         elif message["round_trip_ns"] is not None and self.tree:
             told.append(f"answers frame {message['response_to']} after {duration(message['round_trip_ns'])}")
-        told += message["notes"]
-        if told:
-            yield Text(terminal("; ".join(told), 400), style="notice")
-        for warning in message["warnings"]:
-            place = "" if warning["offset"] is None else f" (offset {warning['offset']})"
-            yield Text(terminal(warning["message"], 400) + place, style="bad")
+        return Text(terminal("; ".join([*told, *message["notes"]]), 400), style="notice")
 
     def _fields(self, message: MessageEntry) -> Iterator[RenderableType]:
         yield Text(f"{'':>{_MARGIN}}{_origin(message)}", style="quiet")
@@ -194,6 +212,18 @@ def _origin(message: MessageEntry) -> str:
         for end, port in (("source", "source_port"), ("destination", "destination_port"))
     )
     return f"{moment(message['time_ns'])} UTC, {' to '.join(ends)}"
+
+
+def _rightward(message: MessageEntry, left: str) -> bool:
+    if message["from_initiator"] is not None:
+        return message["from_initiator"]
+    return message["source"] == left
+
+
+def _warnings(message: MessageEntry) -> Iterator[Text]:
+    for warning in message["warnings"]:
+        place = "" if warning["offset"] is None else f" (offset {warning['offset']})"
+        yield Text(terminal(warning["message"], 400) + place, style="bad")
 
 
 def _field(field: TreeEntry) -> Text:
@@ -213,8 +243,12 @@ def _message_id(message: MessageEntry) -> str:
     return f"{value:08x}" if message["version"].startswith("1") and value else str(value)
 
 
-def _payload_texts(payloads: Sequence[PayloadEntry]) -> Iterator[list[Text]]:
+def _payload_texts(message: MessageEntry) -> Iterator[list[Text]]:
     """The payloads in ever fewer words; errors keep theirs."""
+    payloads = message["payloads"]
+    if message["encrypted"] and not payloads:
+        yield [Text(f"encrypted, {plural(message['length'], 'octet')}")]
+        return
     yield [_payload(payload, payload["summary"]) for payload in payloads]
     for detailed in (True, False):
         errors = [_payload(payload, payload["summary"]) for payload in payloads if payload["is_error"]]

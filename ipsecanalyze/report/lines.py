@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.text import Text
 
@@ -81,16 +82,28 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A renderable of facts in a row, broken only between them."""
+    """A renderable of facts in a row, broken only between them; all text is safe to print already."""
 
     facts: Sequence[str]
+    separator: str = " · "
+    style: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Rich's protocol."""
-        line = Text()
-        for fact in self.facts:
-            if line and line.cell_len + Text(fact).cell_len + 3 > options.max_width:
-                yield line
-                line = Text()
-            line.append(f" · {fact}" if line else fact)
+        gap = Text(self.separator).cell_len
+        # A separator without spaces belongs to the fact in front of it and stays at the line's end.
+        at_break = "" if self.separator.startswith(" ") else self.separator
+        line = Text(style=self.style)
+        for index, fact in enumerate(self.facts):
+            more = gap * (index < len(self.facts) - 1 and bool(at_break))
+            if line and line.cell_len + gap + Text(fact).cell_len + more > options.max_width:
+                yield line.append(at_break)
+                line = Text(style=self.style)
+            line.append(f"{self.separator}{fact}" if line else fact)
         yield line
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Rich's protocol: as wide as everything in one line, as narrow as the longest fact."""
+        longest = max((Text(fact).cell_len for fact in self.facts), default=0)
+        whole = Text(self.separator.join(self.facts)).cell_len
+        return Measurement(min(longest, options.max_width), min(whole, options.max_width))

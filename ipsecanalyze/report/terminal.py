@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ipsecanalyze.report.cards import tunnel_card
 from ipsecanalyze.report.console import make_console
-from ipsecanalyze.report.flow_rows import flow_lines
+from ipsecanalyze.report.flow_rows import address_line, by_addresses, flow_lines
 from ipsecanalyze.report.lines import Column, Facts, Line, Lines
 from ipsecanalyze.report.text import duration, integer, moment, octets, plural, relative, terminal
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
         WarningEntry,
     )
 
-__all__ = ["SummaryText", "summary_text"]
+__all__ = ["FEW_HALF_OPEN", "SummaryText", "summary_text"]
 
 #: Half-open attempts beyond this number are told together.
-_FEW_HALF_OPEN = 5
+FEW_HALF_OPEN = 5
 _MOST_WARNINGS = 8
 _LINK_TYPES = {
     0: "loopback",
@@ -118,7 +118,7 @@ class SummaryText:
             if flow["ike_sa"] is not None:
                 owned.setdefault(flow["ike_sa"], []).append(flow)
         half_open = [sa for sa in document["ike_sas"] if sa["state"] == "half-open"]
-        flood = half_open if len(half_open) > _FEW_HALF_OPEN else []
+        flood = half_open if len(half_open) > FEW_HALF_OPEN else []
         cards = [sa for sa in document["ike_sas"] if not flood or sa["state"] != "half-open"]
         for sa in cards[: self.most]:
             yield tunnel_card(sa, owned.get(sa["id"], ()), origin_ns)
@@ -130,14 +130,11 @@ class SummaryText:
             yield _flood(flood, origin_ns)
 
     def _orphans(self, flows: Iterable[FlowEntry], origin_ns: int) -> Iterator[RenderableType]:
-        pairs: dict[frozenset[str], list[FlowEntry]] = {}
-        for flow in flows:
-            if flow["ike_sa"] is None:
-                pairs.setdefault(frozenset((flow["source"], flow["destination"])), []).append(flow)
-        for group in list(pairs.values())[: self.most]:
+        pairs = by_addresses(flow for flow in flows if flow["ike_sa"] is None)
+        for group in pairs[: self.most]:
             yield _orphan_card(group, origin_ns)
         if self.most is not None and len(pairs) > self.most:
-            rest = [flow for group in list(pairs.values())[self.most :] for flow in group]
+            rest = [flow for group in pairs[self.most :] for flow in group]
             yield Text(
                 f"and {plural(len(pairs) - self.most, 'more address pair')} without IKE: {plural(len(rest), 'flow')}, "
                 f"{plural(sum(flow['packets'] for flow in rest), 'packet')}, "
@@ -203,15 +200,8 @@ def _flood(attempts: Sequence[IkeSaEntry], origin_ns: int) -> RenderableType:
 
 
 def _orphan_card(flows: Sequence[FlowEntry], origin_ns: int) -> RenderableType:
-    first = flows[0]
-    title = Text.assemble(
-        (terminal(first["source"]), "address"),
-        (" ⇄ ", "arrow"),
-        (terminal(first["destination"]), "address"),
-        ("  no IKE in the capture", "quiet"),
-        style="not dim",
-    )
-    grid = flow_lines(flows, origin_ns, initiator={first["source"]})
+    title = Text.assemble(address_line(flows[0]), ("  no IKE in the capture", "quiet"), style="not dim")
+    grid = flow_lines(flows, origin_ns, initiator={flows[0]["source"]})
     return Panel(grid, title=title, title_align="left", box=box.ROUNDED, border_style="quiet")
 
 

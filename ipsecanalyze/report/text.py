@@ -100,7 +100,7 @@ def duration(nanoseconds: int) -> str:
             value = span / size
             places = 2 if value < 9.995 else 1 if value < 99.95 else 0
             return f"{sign}{value:.{places}f} {unit}"
-    return f"{sign}{span} ns"
+    return f"{sign}{span} ns" if span else "0 s"
 
 
 def _long_duration(seconds: int) -> str:

@@ -21,6 +21,8 @@ _TELLING = frozenset({"COOKIE", "REDIRECT", "REDIRECTED_FROM", "USE_TRANSPORT_MO
 
 #: RFC 2408 §4.8: sent one way, nobody answers it.
 _IKEV1_INFORMATIONAL = 5
+#: From so many quiet repetitions on, one row stands for all.
+_MANY = 3
 
 
 @dataclass(slots=True)
@@ -47,12 +49,17 @@ def timeline(sa: IkeSaEntry) -> list[Row]:
     run: list[ExchangeEntry] = []
     for exchange in sa["exchange_log"]:
         if run and not _continues(run, exchange, told):
-            rows.append(_row(run, told))
+            rows += _rows(run, told)
             run = []
         run.append(exchange)
-    if run:
-        rows.append(_row(run, told))
-    return rows
+    return rows + _rows(run, told)
+
+
+def _rows(run: list[ExchangeEntry], told: dict[int, list[NotifyEntry]]) -> list[Row]:
+    """One row for many alike, else one each."""
+    if len(run) >= _MANY:
+        return [_run_row(run)]
+    return [_row(exchange, told) for exchange in run]
 
 
 def _frames(exchange: ExchangeEntry) -> list[int]:
@@ -78,37 +85,39 @@ def _continues(run: list[ExchangeEntry], exchange: ExchangeEntry, told: dict[int
     )
 
 
-def _row(run: list[ExchangeEntry], told: dict[int, list[NotifyEntry]]) -> Row:
-    first, last = run[0], run[-1]
-    name = f"{first['name']} [{_message_id(first)}]"
-    if len(run) > 1:
-        name = f"{first['name']} [{_message_id(first)}…{_message_id(last)}]"
+def _row(exchange: ExchangeEntry, told: dict[int, list[NotifyEntry]]) -> Row:
     row = Row(
+        time_ns=exchange["first_time_ns"],
+        from_initiator=exchange["initiated_by"] == "initiator",
+        name=f"{exchange['name']} [{_message_id(exchange)}]",
+        frames=_frames(exchange),
+        round_trip_ns=exchange["round_trip_ns"],
+    )
+    _tell_course(exchange, row)
+    _tell_notifies((notify for frame in row.frames for notify in told.get(frame, ())), row)
+    return row
+
+
+def _run_row(run: list[ExchangeEntry]) -> Row:
+    first, last = run[0], run[-1]
+    span = last["first_time_ns"] - first["first_time_ns"]
+    text = f"{len(run)} times, {duration(span // (len(run) - 1))} apart"
+    trips = [exchange["round_trip_ns"] for exchange in run if exchange["round_trip_ns"] is not None]
+    if trips:
+        text += f", round trip {duration(min(trips))} to {duration(max(trips))}"
+    return Row(
         time_ns=first["first_time_ns"],
         from_initiator=first["initiated_by"] == "initiator",
-        name=name,
+        name=f"{first['name']} [{_message_id(first)}…{_message_id(last)}]",
         frames=sorted({frame for exchange in run for frame in _frames(exchange)}),
-        round_trip_ns=first["round_trip_ns"] if len(run) == 1 else None,
+        remarks=[text],
     )
-    if len(run) > 1:
-        row.remarks.append(_run_text(run))
-    else:
-        _tell_course(first, row)
-        _tell_notifies((notify for frame in row.frames for notify in told.get(frame, ())), row)
-    return row
 
 
 def _message_id(exchange: ExchangeEntry) -> str:
     # IKEv1's message IDs are random: decimal digits would say nothing.
     value = exchange["message_id"]
     return str(value) if value < 100_000 else f"{value:08x}"
-
-
-def _run_text(run: list[ExchangeEntry]) -> str:
-    span = run[-1]["first_time_ns"] - run[0]["first_time_ns"]
-    trips = [exchange["round_trip_ns"] for exchange in run if exchange["round_trip_ns"] is not None]
-    text = f"{len(run)} times, {duration(span // (len(run) - 1))} apart"
-    return text + (f", round trip {duration(min(trips))} to {duration(max(trips))}" if trips else "")
 
 
 def _tell_course(exchange: ExchangeEntry, row: Row) -> None:
@@ -118,7 +127,7 @@ def _tell_course(exchange: ExchangeEntry, row: Row) -> None:
         (row.remarks if seen >= expected else row.problems).append(text)
     again = exchange["retransmissions"]
     if again:
-        row.problems.append(f"sent again {plural(again, 'time')}")
+        row.problems.append(plural(again, "retransmission"))
     if not exchange["responses"] and exchange["exchange_type"] != _IKEV1_INFORMATIONAL:
         row.problems.append("no answer")
 

@@ -70,14 +70,14 @@ def _note_v1(track: Track, record: MessageRecord, message: IkeMessage, pending: 
     datagram = record.datagram
     from_initiator = record.from_initiator is not False
     if kind in PHASE1_V1:
-        new = track.phase1_new
-        new[from_initiator] += 1
+        track.phase1_i += from_initiator
+        track.phase1_r += not from_initiator
         mode = "main mode" if kind == _MAIN else "aggressive mode"
-        record.notes.append(f"{mode} message {sum(new)}")
+        record.notes.append(f"{mode} message {track.phase1_i + track.phase1_r}")
         # Main mode ends with the responder's third message, aggressive mode with the initiator's second one.
-        if new[True] >= (3 if kind == _MAIN else 2) and new[False] >= (3 if kind == _MAIN else 1):
+        if track.phase1_i >= (3 if kind == _MAIN else 2) and track.phase1_r >= (3 if kind == _MAIN else 1):
             track.phase1_end_ns = track.phase1_end_ns or datagram.time_ns
-        track.tail.clear()
+        track.tail = ()
         return
     if not message.is_encrypted:
         return
@@ -86,9 +86,9 @@ def _note_v1(track: Track, record: MessageRecord, message: IkeMessage, pending: 
         track.sa.child_exchanges += kind == _QUICK
     if kind != _INFORMATIONAL_V1:
         track.later_answers += bool(record.is_response)
-        track.tail.clear()
-    elif len(track.tail) < _TAIL:
+        track.tail = ()
+    else:
         is_initiator = (
             datagram.source == track.sa.initiator.address if record.from_initiator is None else from_initiator
         )
-        track.tail.append(Tail(is_initiator, datagram.length, datagram.time_ns))
+        track.tail = (*track.tail[1 - _TAIL :], Tail(is_initiator, datagram.length, datagram.time_ns))

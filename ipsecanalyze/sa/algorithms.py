@@ -13,10 +13,12 @@ from ipsecanalyze.ike.payloads.sa import Proposal, Transform
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import Algorithm
 
-__all__ = ["Lifetime", "authentication", "authentication_methods", "lifetime", "suites_v1", "suites_v2"]
+__all__ = ["Lifetime", "Suites", "authentication", "authentication_methods", "lifetime", "suites_v1", "suites_v2"]
 
 #: IKEv2 transforms with a name of their own are few; strangers' numbers must not fill the memory.
 _NAMES = 4_096
+#: What is remembered of whole SA payloads.
+_REMEMBERED, _REMEMBERED_OCTETS = 1_024, 1_024
 
 _ATTRIBUTES = (
     (ikev1.Phase1Attribute.ENCRYPTION_ALGORITHM, "ENCR", ikev1.Phase1Encryption),
@@ -57,6 +59,24 @@ class Lifetime:
 
     seconds: int | None = None
     kilobytes: int | None = None
+
+
+class Suites:
+    """Remembers what the octets of an SA payload offer: the same few come again and again. Bounded."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, bytes], list[list[Algorithm]]] = {}
+
+    def of(self, major: int, proposals: tuple[Proposal, ...], body: bytes) -> list[list[Algorithm]]:
+        """The suites of the proposals that `body` holds; the lists are shared, so they must not be changed."""
+        known = self._known.get((major, body))
+        if known is None:
+            known = suites_v2(proposals) if major == 2 else suites_v1(proposals)
+            if len(body) <= _REMEMBERED_OCTETS:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[major, body] = known
+        return known
 
 
 def suites_v2(proposals: tuple[Proposal, ...]) -> list[list[Algorithm]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from itertools import takewhile
 from operator import itemgetter
 
 from ipsecanalyze.registry import ikev2
@@ -132,9 +133,9 @@ def _conclude_v1(track: Track) -> None:
     elif track.phase1_end_ns or track.later_answers:
         sa.established_ns = track.phase1_end_ns or sa.last_time_ns
         _infer(sa, Event.AUTHENTICATED)
-    elif sum(track.phase1_new) >= 3 and any(not tail.from_initiator for tail in track.tail):
+    elif track.phase1_i + track.phase1_r >= 3 and any(not tail.from_initiator for tail in track.tail):
         # RFC 2409 §5: with a wrong key the responder cannot read the initiator's identity.
-        number = sum(track.phase1_new)
+        number = track.phase1_i + track.phase1_r
         reason = (
             f"the responder answered message {number} with an encrypted Informational instead of message {number + 1}"
         )
@@ -149,16 +150,15 @@ def _ends_with_delete_v1(track: Track) -> bool:
     tail = track.tail
     if not tail:
         return False
-    sides = {each.from_initiator for each in tail}
-    if len(sides) == 1:
+    last = tail[-1]
+    run = list(takewhile(lambda each: each.from_initiator is last.from_initiator, reversed(tail)))
+    if len(run) > 2 and len({each.length for each in run}) == 1:
         # R-U-THERE that nobody answers is sent again and again, always of one length (RFC 3706 §5.4).
-        return len(tail) < 3 or len({each.length for each in tail}) > 1
-    before, last = tail[-2], tail[-1]
-    is_acknowledged = (
-        before.from_initiator is not last.from_initiator
-        and before.length == last.length
-        and last.time_ns - before.time_ns <= 2 * _SECOND_NS
-    )
+        return False
+    if len(run) > 1 or len(tail) == 1:
+        return True
+    before = tail[-2]
+    is_acknowledged = before.length == last.length and last.time_ns - before.time_ns <= 2 * _SECOND_NS
     return not is_acknowledged
 
 
@@ -194,7 +194,8 @@ def _link_v2(sas: list[IkeSa]) -> None:
             index = bisect_right(times, sa.first_time_ns) - 1
             if index >= 0:
                 del times[index]
-                _, _, old = ended.pop(index)
+                rekeyed_ns, _, old = ended.pop(index)
+                sa.established_ns = rekeyed_ns
                 _replace(old, sa)
 
 

@@ -16,7 +16,7 @@ from ipsecanalyze.ike.payloads.encrypted import EncryptedFragmentPayload
 from ipsecanalyze.sa.records import Exchange, MessageRecord
 from ipsecanalyze.sa.track import EXCHANGES, FRAMES, LISTED, Fragments, Pending, Track
 
-__all__ = ["INITIAL_V2", "PHASE1_V1", "Tell", "match_v1", "match_v2", "note_fragment"]
+__all__ = ["INITIAL_V2", "PHASE1_V1", "Tell", "is_repeated_offer", "match_v1", "match_v2", "note_fragment"]
 
 #: IKE_SA_INIT and IKE_SESSION_RESUME: message ID 0 again and again, with different contents.
 INITIAL_V2 = frozenset((34, 38))
@@ -24,6 +24,7 @@ INITIAL_V2 = frozenset((34, 38))
 PHASE1_V1 = frozenset((2, 4))
 #: Exchanges that stay open for retransmissions, per IKE SA.
 _OPEN = 64
+_64_BITS = (1 << 64) - 1
 #: Tells once per IKE SA: (track, bit, slug, message, frame).
 Tell = Callable[[Track, int, str, str, int], None]
 
@@ -97,9 +98,18 @@ def match_v1(track: Track, record: MessageRecord, message: IkeMessage, name: str
     return pending
 
 
+def is_repeated_offer(track: Track, message: IkeMessage, octets: bytes) -> bool:
+    """Whether a first message was seen before, octet by octet."""
+    is_v2 = message.major == 2
+    # The initiator's side: in IKEv2 the exchange is its own and the message no response, in IKEv1 the sender is it.
+    key = message.message_id << 9 | message.exchange_type << 1 | is_v2
+    pending = track.pending.get(key)
+    return pending is not None and hash(octets) << 1 | (not is_v2) in pending.seen
+
+
 def _begin(track: Track, key: int, name: str, message: IkeMessage, by_initiator: bool, datagram: Datagram) -> Pending:
     time_ns = datagram.time_ns
-    exchange = Exchange(message.exchange_type, name, message.message_id, by_initiator, [], [], time_ns, time_ns)
+    exchange = Exchange(message.exchange_type, name, message.message_id, by_initiator, (), (), time_ns, time_ns)
     listed = track.sa.exchanges
     if len(listed) >= EXCHANGES:
         del listed[EXCHANGES // 2]
@@ -118,21 +128,21 @@ def _begin(track: Track, key: int, name: str, message: IkeMessage, by_initiator:
 
 
 def _seen_before(track: Track, pending: Pending, record: MessageRecord, token: int, digest: int) -> bool:
-    first = pending.seen.get(token)
     datagram = record.datagram
+    first = pending.seen.get(token)
     if first is None:
         if len(pending.seen) < FRAMES:
-            pending.seen[token] = (datagram.frame, digest)
+            pending.seen[token] = datagram.frame << 64 | digest & _64_BITS
         return False
-    frame, first_digest = first
+    frame, first_digest = first >> 64, first & _64_BITS
     record.retransmission_of = frame
-    if digest != first_digest:
+    if digest & _64_BITS != first_digest:
         record.notes.append(f"differs from frame {frame}, which it should repeat")
     track.sa.retransmissions += 1
     exchange = pending.exchange
     exchange.retransmissions += 1
     if not record.is_response and len(exchange.retransmission_times_ns) < LISTED:
-        exchange.retransmission_times_ns.append(datagram.time_ns)
+        exchange.retransmission_times_ns += (datagram.time_ns,)
     return True
 
 
@@ -167,19 +177,21 @@ def note_fragment(
 def _count(pending: Pending, datagram: Datagram, is_response: bool) -> None:
     exchange = pending.exchange
     exchange.last_time_ns = datagram.time_ns
-    frames = exchange.responses if is_response else exchange.requests
-    if len(frames) < FRAMES:
-        frames.append(datagram.frame)
+    if is_response:
+        if len(exchange.responses) < LISTED:
+            exchange.responses += (datagram.frame,)
+    elif len(exchange.requests) < LISTED:
+        exchange.requests += (datagram.frame,)
 
 
 def _check_window(track: Track, pending: Pending, datagram: Datagram, tell: Tell) -> None:
     """Compare the message ID of a new request with the one before (RFC 7296 §2.2, §2.3)."""
     exchange = pending.exchange
     side = exchange.initiated_by_initiator
-    highest = track.request_ids[side]
+    highest = track.request_id_i if side else track.request_id_r
     current = exchange.message_id
     who = "initiator" if side else "responder"
-    if highest is not None:
+    if highest >= 0:
         if current > highest + 1:
             missing = f"{highest + 1} to {current - 1}" if current > highest + 2 else str(highest + 1)
             text = f"requests of the {who} with message ID {missing} are not in the capture"
@@ -195,7 +207,10 @@ def _check_window(track: Track, pending: Pending, datagram: Datagram, tell: Tell
                 "(one request at a time, unless SET_WINDOW_SIZE allows more)"
             )
             tell(track, _WINDOW << 3 * side, "message-id-window", text, datagram.frame)
-    track.request_ids[side] = current
+    if side:
+        track.request_id_i = current
+    else:
+        track.request_id_r = current
 
 
 def _unanswered(track: Track, side: bool, message_id: int) -> bool:

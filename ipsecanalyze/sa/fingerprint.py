@@ -7,10 +7,18 @@ IDs. What differs from run to run stays out: SPIs, nonces, public values, hashes
 from __future__ import annotations
 
 import hashlib
+from typing import TypeAlias
 
+from ipsecanalyze.ike.message import IkeMessage
 from ipsecanalyze.ike.payloads.sa import Proposal, Transform
 
-__all__ = ["Fingerprints", "fingerprint"]
+__all__ = ["VENDOR_ID_OCTETS", "Fingerprints", "Part", "fingerprint"]
+
+#: A payload: its type, with the notify type, key exchange group or beginning of the vendor ID where it has one.
+Part: TypeAlias = int | tuple[int, int | bytes]
+
+#: How much of a vendor ID counts: what stands behind are often addresses or counters.
+VENDOR_ID_OCTETS = 16
 
 #: Readable forms are cut here; the digest is of the whole.
 _LONGEST = 1_000
@@ -20,14 +28,22 @@ _REMEMBERED_OCTETS = 1_024
 _REMEMBERED_PARTS = 48
 
 
-def fingerprint(version: str, exchange_type: int, parts: tuple[str, ...], proposals: tuple[Proposal, ...]) -> str:
+def fingerprint(version: str, exchange_type: int, look: tuple[Part, ...], proposals: tuple[Proposal, ...]) -> str:
     """The fingerprint of a message: 16 hex digits of a SHA-256, a space, and what was hashed.
 
-    `parts` are the payloads in order, as "type" or "type=detail"; docs/fingerprint.md has the grammar.
+    `look` are its payloads in order; docs/fingerprint.md has the grammar.
     """
-    text = f"{version}/{exchange_type}|{','.join(parts)}|{';'.join(_proposal(each) for each in proposals)}"
+    payloads = ",".join(_part(part) for part in look)
+    text = f"{version}/{exchange_type}|{payloads}|{';'.join(_proposal(each) for each in proposals)}"
     digest = hashlib.sha256(text.encode(), usedforsecurity=False).hexdigest()[:16]
     return f"{digest} {text if len(text) <= _LONGEST else text[:_LONGEST] + '...'}"
+
+
+def _part(part: Part) -> str:
+    if isinstance(part, int):
+        return str(int(part))
+    kind, detail = part
+    return f"{int(kind)}={detail.hex() if isinstance(detail, bytes) else int(detail)}"
 
 
 def _proposal(proposal: Proposal) -> str:
@@ -47,17 +63,15 @@ class Fingerprints:
     """Fingerprints of messages, each look computed once; what it remembers is bounded."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, tuple[str, ...], bytes], str] = {}
+        self._known: dict[tuple[int, tuple[Part, ...], bytes], str] = {}
 
-    def of(
-        self, version: str, exchange_type: int, parts: tuple[str, ...], proposals: tuple[Proposal, ...], body: bytes
-    ) -> str:
+    def of(self, message: IkeMessage, look: tuple[Part, ...], proposals: tuple[Proposal, ...], body: bytes) -> str:
         """The fingerprint; `body` are the octets of the SA payload that `proposals` were read from."""
-        key = (exchange_type, parts, body)
+        key = (message.exchange_type, look, body)
         known = self._known.get(key)
         if known is None:
-            known = fingerprint(version, exchange_type, parts, proposals)
-            if len(body) <= _REMEMBERED_OCTETS and len(parts) <= _REMEMBERED_PARTS:
+            known = fingerprint(message.version_text, message.exchange_type, look, proposals)
+            if len(body) <= _REMEMBERED_OCTETS and len(look) <= _REMEMBERED_PARTS:
                 if len(self._known) >= _REMEMBERED:
                     self._known.clear()
                 self._known[key] = known

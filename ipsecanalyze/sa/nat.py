@@ -43,7 +43,7 @@ def hash_by_length(octets: int) -> str | None:
     return _BY_LENGTH.get(octets)
 
 
-@lru_cache(16_384)
+@lru_cache(maxsize=4_096)
 def _packed(address: str) -> bytes:
     # A zone index ("fe80::1%2") is no part of the address on the wire.
     plain = address.partition("%")[0]
@@ -57,6 +57,8 @@ def detection_hash(spis: bytes, address: str, port: int, function: str = "sha1")
     is hashed with zero. Source: RFC 7296 §2.23; RFC 3947 §3.2 (where `function` is the negotiated hash).
     """
     data = spis + _packed(address) + port.to_bytes(2)
+    if function == "sha1":
+        return hashlib.sha1(data, usedforsecurity=False).digest()
     return hashlib.new(function, data, usedforsecurity=False).digest()
 
 

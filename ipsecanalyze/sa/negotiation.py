@@ -7,6 +7,7 @@ Retransmissions never get here. Who sent the message and which exchange it belon
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ipsecanalyze.capture.packet import Datagram
 from ipsecanalyze.ike.message import IkeMessage
@@ -18,23 +19,27 @@ from ipsecanalyze.ike.payloads import (
     NotifyPayload,
     SaPayload,
     VendorIdPayload,
+    notify_data,
 )
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa import algorithms, nat
 from ipsecanalyze.sa.exchanges import INITIAL_V2, PHASE1_V1
-from ipsecanalyze.sa.fingerprint import Fingerprints
-from ipsecanalyze.sa.records import Certainty, MessageRecord, Mode, NotifySeen, Peer
+from ipsecanalyze.sa.fingerprint import VENDOR_ID_OCTETS, Fingerprints, Part
+from ipsecanalyze.sa.records import Algorithm, Certainty, MessageRecord, Mode, NotifySeen, Peer
 from ipsecanalyze.sa.states import Event, advance
 from ipsecanalyze.sa.table import SaTable
 from ipsecanalyze.sa.track import LISTED, Track
 
 __all__ = ["Negotiation"]
 
-_COOKIE = ikev2.NotifyType.COOKIE
-_INVALID_KE = ikev2.NotifyType.INVALID_KE_PAYLOAD
-_REDIRECT = ikev2.NotifyType.REDIRECT
+_COOKIE = int(ikev2.NotifyType.COOKIE)
+_INVALID_KE = int(ikev2.NotifyType.INVALID_KE_PAYLOAD)
+_REDIRECT = int(ikev2.NotifyType.REDIRECT)
 _NAT_SOURCE = int(ikev2.NotifyType.NAT_DETECTION_SOURCE_IP)
 _NAT_DESTINATION = int(ikev2.NotifyType.NAT_DETECTION_DESTINATION_IP)
+#: Notification data whose words are remembered: what everyone sends, and nothing that is different each time.
+_REMEMBERED_OCTETS = 16
+_NAT_HASHES = (_NAT_SOURCE, _NAT_DESTINATION)
 #: Notify types below are errors, in both versions (RFC 7296 §3.10.1, RFC 2408 §3.14.1).
 _STATUS = 16384
 
@@ -50,8 +55,9 @@ class _Clear:
     nat_sources: list[bytes] = field(default_factory=list)
     nat_destination: bytes | None = None
     has_nonce: bool = False
-    parts: list[str] = field(default_factory=list)
-    """For the fingerprint."""
+    has_cookie: bool = False
+    look: list[Part] = field(default_factory=list)
+    """The payloads in order, for the fingerprint."""
 
 
 class Negotiation:
@@ -60,6 +66,7 @@ class Negotiation:
     def __init__(self, table: SaTable) -> None:
         self._table = table
         self._fingerprints = Fingerprints()
+        self._suites = algorithms.Suites()
 
     def read(self, track: Track, record: MessageRecord, message: IkeMessage) -> None:
         """Take a message of the IKE SA that is no retransmission."""
@@ -67,18 +74,14 @@ class Negotiation:
         sender = track.sa.initiator if sent_by_initiator else track.sa.responder
         clear = _sort(message, sender)
         if clear.notifies:
-            _note_notifies(track, record, clear.notifies, sent_by_initiator)
+            _note_notifies(track, record, message, clear.notifies)
         if message.major == 2:
             self._read_v2(track, record, message, clear)
         else:
             self._read_v1(track, record, message, clear, sender)
-        offer = clear.offer
-        if offer is not None and not sender.fingerprint:
-            body = record.datagram.payload[offer.offset : offer.offset + 4_096]
-            octets = body[4 : int.from_bytes(body[2:4])] if len(body) >= 4 else b""
-            sender.fingerprint = self._fingerprints.of(
-                message.version_text, message.exchange_type, tuple(clear.parts), offer.proposals, octets
-            )
+        if clear.offer is not None and not sender.fingerprint:
+            octets = _body_octets(record.datagram.payload, clear.offer)
+            sender.fingerprint = self._fingerprints.of(message, tuple(clear.look), clear.offer.proposals, octets)
 
     # IKEv2
 
@@ -90,22 +93,22 @@ class Negotiation:
         if clear.nat_sources or clear.nat_destination is not None:
             _detect_nat(track, record, clear.nat_sources, clear.nat_destination, "sha1")
         if not record.is_response:
-            self._offered(track, record, clear)
+            self._offered(track, record, message, clear)
         elif clear.offer is not None or message.next_payload == ikev2.PayloadType.SA or clear.has_nonce:
             # The snap length may have cut the SA payload; a resumed session has none (RFC 5723 §4.3).
             if clear.offer is not None:
-                suites = algorithms.suites_v2(clear.offer.proposals)
+                suites = self._suites_of(record, message, clear.offer)
                 track.sa.chosen = suites[0] if suites else []
             self._happened(track, Event.ANSWER)
             self._table.answered(track)
         else:
             self._asked_again_or_refused(track, record, clear)
 
-    def _offered(self, track: Track, record: MessageRecord, clear: _Clear) -> None:
+    def _offered(self, track: Track, record: MessageRecord, message: IkeMessage, clear: _Clear) -> None:
         if clear.offer is not None:
-            track.sa.offered = algorithms.suites_v2(clear.offer.proposals)
+            track.sa.offered = self._suites_of(record, message, clear.offer)
         self._happened(track, Event.OFFER)
-        if any(notify.notify_type == _COOKIE for notify in clear.notifies):
+        if clear.has_cookie:
             record.notes.append("returns the cookie")
 
     def _asked_again_or_refused(self, track: Track, record: MessageRecord, clear: _Clear) -> None:
@@ -118,7 +121,7 @@ class Negotiation:
                 wanted = int.from_bytes(notify.data[:2])
                 refused = sa.initiator.key_exchange_groups[-1] if sa.initiator.key_exchange_groups else None
                 if len(sa.invalid_ke_rounds) < LISTED:
-                    sa.invalid_ke_rounds.append(wanted)
+                    sa.invalid_ke_rounds += (wanted,)
                 name = ikev2.KeyExchange(wanted).name
                 before = "" if refused is None else f"{ikev2.KeyExchange(refused).name} refused, "
                 record.notes.append(f"{before}wants {name}")
@@ -141,11 +144,12 @@ class Negotiation:
         if sa.mode is None:
             sa.mode = Mode.MAIN if message.exchange_type == ikev1.ExchangeType.IDENTITY_PROTECTION else Mode.AGGRESSIVE
         if clear.offer is not None:
-            self._suites_v1(track, clear.offer, sent_by_initiator=sender is sa.initiator)
+            suites = self._suites_of(record, message, clear.offer)
+            self._suites_v1(track, suites, clear.offer, sent_by_initiator=sender is sa.initiator)
         if any(isinstance(payload, KePayload) for payload in message.payloads):
             group = next((a.id for a in sa.chosen or (sa.offered[0] if sa.offered else []) if a.type == "KE"), None)
             if group is not None and len(sender.key_exchange_groups) < LISTED:
-                sender.key_exchange_groups.append(group)
+                sender.key_exchange_groups += (group,)
         identity = message.find(IdPayload)
         if identity is not None and sender.identity is None:
             sender.identity = identity.text
@@ -156,9 +160,10 @@ class Negotiation:
                 # RFC 3947 §3.2: the receiver's address comes first, then those of the sender.
                 _detect_nat(track, record, clear.nat_v1[1:], clear.nat_v1[0], function)
 
-    def _suites_v1(self, track: Track, offer: SaPayload, *, sent_by_initiator: bool) -> None:
+    def _suites_v1(
+        self, track: Track, suites: list[list[Algorithm]], offer: SaPayload, *, sent_by_initiator: bool
+    ) -> None:
         sa = track.sa
-        suites = algorithms.suites_v1(offer.proposals)
         if sent_by_initiator:
             sa.offered = suites
             self._happened(track, Event.OFFER)
@@ -174,6 +179,9 @@ class Negotiation:
 
     # Both
 
+    def _suites_of(self, record: MessageRecord, message: IkeMessage, offer: SaPayload) -> list[list[Algorithm]]:
+        return self._suites.of(message.major, offer.proposals, _body_octets(record.datagram.payload, offer))
+
     def _refused(self, track: Track) -> None:
         self._happened(track, Event.REFUSED)
         track.sa.certainty = Certainty.OBSERVED
@@ -182,50 +190,83 @@ class Negotiation:
         track.sa.state = advance(track.sa.state, event)
 
 
+def _body_octets(payload: bytes, offer: SaPayload) -> bytes:
+    """The octets of an SA payload, to know it again by."""
+    start = offer.offset
+    return payload[start + 4 : start + int.from_bytes(payload[start + 2 : start + 4])]
+
+
 def _sort(message: IkeMessage, sender: Peer) -> _Clear:
     """Sort the payloads, and take from them what concerns the sender alone."""
     clear = _Clear()
-    parts = clear.parts
+    look = clear.look
     for payload in message.payloads:
-        part = str(int(payload.type))
         # The order is that of their number in ordinary first messages.
         if isinstance(payload, NotifyPayload):
             kind = payload.notify_type
-            part = f"{part}={kind}"
+            look.append((payload.type, kind))
             clear.notifies.append(payload)
             if kind == _NAT_SOURCE:
                 clear.nat_sources.append(payload.data)
             elif kind == _NAT_DESTINATION:
                 clear.nat_destination = payload.data
+            elif kind == _COOKIE:
+                clear.has_cookie = True
             elif kind < _STATUS:
                 clear.errors.append(payload)
-        elif isinstance(payload, VendorIdPayload):
-            part = f"{part}={payload.data[:16].hex()}"
-            if len(sender.vendor_id_data) < LISTED and payload.data not in sender.vendor_id_data:
-                sender.vendor_id_data.append(payload.data)
-                sender.vendor_ids.append(payload.text)
-        elif isinstance(payload, SaPayload):
+            continue
+        if isinstance(payload, KePayload) and payload.group is not None:
+            look.append((payload.type, payload.group))
+            if len(sender.key_exchange_groups) < LISTED:
+                sender.key_exchange_groups += (payload.group,)
+            continue
+        if isinstance(payload, VendorIdPayload):
+            look.append((payload.type, payload.data[:VENDOR_ID_OCTETS]))
+            _note_vendor_id(sender, payload)
+            continue
+        look.append(payload.type)
+        if isinstance(payload, SaPayload):
             clear.offer = clear.offer or payload
-        elif isinstance(payload, KePayload):
-            if payload.group is not None:
-                part = f"{part}={payload.group}"
-                if len(sender.key_exchange_groups) < LISTED:
-                    sender.key_exchange_groups.append(payload.group)
         elif isinstance(payload, NoncePayload):
             sender.nonce_length = len(payload.data)
             clear.has_nonce = True
         elif isinstance(payload, NatDetectionPayload):
             clear.nat_v1.append(payload.data)
-        parts.append(part)
     return clear
 
 
-def _note_notifies(track: Track, record: MessageRecord, notifies: list[NotifyPayload], from_initiator: bool) -> None:
+def _note_vendor_id(sender: Peer, payload: VendorIdPayload) -> None:
+    known = sender.vendor_id_data
+    if len(known) < LISTED and payload.data not in known:
+        sender.vendor_id_data += (payload.data,)
+        sender.vendor_ids += (payload.text,)
+
+
+@lru_cache(maxsize=512)
+def _named(major: int, kind: int) -> tuple[str, bool]:
+    registered = ikev2.NotifyType(kind) if major == 2 else ikev1.NotifyType(kind)
+    return registered.name, registered.is_error
+
+
+@lru_cache(maxsize=1024)
+def _described(major: int, kind: int, data: bytes) -> str:
+    return notify_data.describe_v2(kind, data) if major == 2 else notify_data.describe_v1(kind, data)
+
+
+def _note_notifies(track: Track, record: MessageRecord, message: IkeMessage, notifies: list[NotifyPayload]) -> None:
     seen = track.sa.notifies
     frame = record.datagram.frame
+    from_initiator = record.from_initiator is not False
     for notify in notifies[: LISTED - len(seen)]:
-        kind = notify.registered
-        seen.append(NotifySeen(frame, int(kind), kind.name, kind.is_error, from_initiator, notify.description))
+        kind = notify.notify_type
+        name, is_error = _named(message.major, kind)
+        data = notify.data
+        if not data or kind in _NAT_HASHES:
+            # The NAT detection hashes say nothing in words; what they mean is in `Peer.behind_nat`.
+            words = ""
+        else:
+            words = _described(message.major, kind, data) if len(data) <= _REMEMBERED_OCTETS else notify.description
+        seen.append(NotifySeen(frame, kind, name, is_error, from_initiator, words))
 
 
 def _detect_nat(

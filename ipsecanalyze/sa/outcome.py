@@ -32,6 +32,8 @@ def describe(sa: IkeSa) -> str:
         silent = _unanswered(sa)
         if silent:
             parts.append(f"then {silent}")
+        elif not sa.reason and sa.established_ns is not None and sa.last_time_ns > sa.established_ns:
+            parts.append(f"last message {_since(sa, sa.last_time_ns)}")
     return "; ".join(parts)
 
 
@@ -50,6 +52,8 @@ def seconds(nanoseconds: int) -> str:
 
 
 def _established(sa: IkeSa) -> str:
+    if sa.rekeys is not None and sa.started_late:
+        return f"established by rekeying {sa.rekeys}"
     if sa.established_ns is None:
         return "already established when the capture began" if sa.started_late else "established"
     if sa.started_late:

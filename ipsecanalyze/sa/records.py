@@ -1,6 +1,7 @@
 """What is known of each IKE SA and Child SA: plain records that `tracker.py` fills and users hold.
 
-Nothing here computes. Wire objects are those of `ike/`; times are int nanoseconds, frames count from 1.
+Nothing here computes. Short sequences are tuples: an empty one costs nothing, and records come by the hundred
+thousand. Wire objects are those of `ike/`; times are int nanoseconds, frames count from 1.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Algorithm:
     """In bits, where the transform has it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NotifySeen:
     """A notify seen in the clear (or opened), where it stood and what its data says."""
 
@@ -160,14 +161,14 @@ class Exchange:
     name: str
     message_id: int
     initiated_by_initiator: bool
-    requests: list[int] = field(default_factory=list)
+    requests: tuple[int, ...] = ()
     """Frames of the request: the first transmission (all fragments) and then retransmissions."""
-    responses: list[int] = field(default_factory=list)
+    responses: tuple[int, ...] = ()
     first_time_ns: int = 0
     last_time_ns: int = 0
     round_trip_ns: int | None = None
     retransmissions: int = 0
-    retransmission_times_ns: list[int] = field(default_factory=list)
+    retransmission_times_ns: tuple[int, ...] = ()
     """When the request was sent again (bounded)."""
     fragments_expected: int = 0
     fragments_seen: int = 0
@@ -186,9 +187,9 @@ class Peer:
     port: int
     spi: int
     identity: str | None = None
-    vendor_ids: list[str] = field(default_factory=list)
+    vendor_ids: tuple[str, ...] = ()
     """Names with versions, hex for unknown ones, in order of appearance."""
-    vendor_id_data: list[bytes] = field(default_factory=list)
+    vendor_id_data: tuple[bytes, ...] = ()
     behind_nat: bool | None = None
     """Computed from the NAT detection hashes (RFC 7296 §2.23, RFC 3947 §3.2); None where no hash tells."""
     nat_source_match: bool | None = None
@@ -199,9 +200,9 @@ class Peer:
     NAT between the capture point and the other side that changes this one's address."""
     nonce_length: int | None = None
     """In octets."""
-    key_exchange_groups: list[int] = field(default_factory=list)
+    key_exchange_groups: tuple[int, ...] = ()
     """The group of each KE payload sent, in order."""
-    moves: list[tuple[int, str, int]] = field(default_factory=list)
+    moves: tuple[tuple[int, str, int], ...] = ()
     """(frame, address, port) each time the side was seen somewhere new: 500→4500, NAT, MOBIKE."""
     fingerprint: str = ""
     """A stable description of what the side's first message looked like; docs/fingerprint.md. "" without one."""
@@ -239,13 +240,13 @@ class IkeSa:
     """Exchange name → messages, retransmissions included."""
     notifies: list[NotifySeen] = field(default_factory=list)
     cookie_rounds: int = 0
-    invalid_ke_rounds: list[int] = field(default_factory=list)
+    invalid_ke_rounds: tuple[int, ...] = ()
     """The group that each INVALID_KE_PAYLOAD asked for."""
     child_exchanges: int = 0
     """CREATE_CHILD_SA or Quick Mode exchanges seen, though encrypted."""
     frames: list[int] = field(default_factory=list)
     """The frames of its messages (bounded)."""
-    icmp_errors: list[tuple[int, str]] = field(default_factory=list)
+    icmp_errors: tuple[tuple[int, str], ...] = ()
     """(frame, description) of ICMP errors about its messages (bounded)."""
     lifetime_seconds: int | None = None
     lifetime_kilobytes: int | None = None

@@ -7,6 +7,7 @@ SPI from two addresses is two attempts. The table reads headers only.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from ipsecanalyze.capture.packet import Datagram
@@ -31,7 +32,8 @@ class SaTable:
         self._limit = max(1, ike_sas)
         self._on_drop = on_drop
         self._tracks: dict[str, Track] = {}
-        self._unproven: dict[str, Track] = {}
+        # Ordered: taking the first entry of a plain dict again and again is quadratic.
+        self._unproven: OrderedDict[str, Track] = OrderedDict()
         self._by_pair: dict[tuple[int, int], Track] = {}
         self._by_first: dict[tuple[int, str], Track] = {}
         self._by_retry: dict[tuple[str, str], Track] = {}

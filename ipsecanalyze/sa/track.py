@@ -12,7 +12,7 @@ from ipsecanalyze.sa.records import Exchange, IkeSa, MessageRecord
 
 __all__ = ["EXCHANGES", "FRAMES", "LISTED", "Fragments", "Pending", "Tail", "Track"]
 
-#: Frames kept per IKE SA and per exchange.
+#: Frames kept per IKE SA, and transmissions per exchange.
 FRAMES = 4_096
 #: Entries kept of any other list of an IKE SA (exchanges, notifies, moves …).
 LISTED = 256
@@ -33,8 +33,8 @@ class Pending:
     """An exchange that more messages may belong to."""
 
     exchange: Exchange
-    seen: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """What identifies a transmission → (frame of the first, hash of its octets)."""
+    seen: dict[int, int] = field(default_factory=dict)
+    """What identifies a transmission → frame of the first, and behind it in 64 bits the hash of its octets."""
     frame: int = 0
     """IKEv2: the first frame of the request. IKEv1: the latest message that was new."""
     time_ns: int = 0
@@ -70,16 +70,15 @@ class Track:
     encrypted_sides: int = 0
     """Bit 0: the initiator sent something encrypted, bit 1: the responder did."""
     pending: dict[int, Pending] = field(default_factory=dict)
-    request_ids: list[int | None] = field(default_factory=lambda: [None, None])
-    """IKEv2: the highest message ID of a request by the responder and by the initiator."""
+    request_id_i: int = -1
+    """IKEv2: the highest message ID of a request by the initiator; -1 without one."""
+    request_id_r: int = -1
     told: int = 0
     """A bit for each notice that is told once per SA."""
     last: Pending | None = None
     """The exchange that began last."""
     previous_ns: int = 0
     """The time of the message before the current one; 0 for the first."""
-    offers: set[int] = field(default_factory=set)
-    """Hashes of the first messages seen (bounded)."""
     was_answered: bool = False
     """The responder took a proposal."""
     is_fragmented_answer: bool = False
@@ -98,8 +97,9 @@ class Track:
     """Time between the last INFORMATIONAL request and the message before."""
     earlier_informational_octets: int = 0
     earlier_informational_gap_ns: int = 0
-    phase1_new: list[int] = field(default_factory=lambda: [0, 0])
-    """IKEv1: messages of phase 1 that were no retransmissions, by the responder and by the initiator."""
+    phase1_i: int = 0
+    """IKEv1: messages of phase 1 by the initiator that were no retransmissions."""
+    phase1_r: int = 0
     phase1_end_ns: int = 0
-    tail: list[Tail] = field(default_factory=list)
+    tail: tuple[Tail, ...] = ()
     """IKEv1: the Informationals that nothing else followed (bounded)."""

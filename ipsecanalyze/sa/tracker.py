@@ -14,7 +14,7 @@ from ipsecanalyze.ike.message import IkeMessage, parse_ike
 from ipsecanalyze.ike.payloads import EncryptedFragmentPayload, EncryptedPayload
 from ipsecanalyze.sa import conclusions
 from ipsecanalyze.sa.activity import note_activity
-from ipsecanalyze.sa.exchanges import INITIAL_V2, PHASE1_V1, match_v1, match_v2, note_fragment
+from ipsecanalyze.sa.exchanges import INITIAL_V2, PHASE1_V1, is_repeated_offer, match_v1, match_v2, note_fragment
 from ipsecanalyze.sa.negotiation import Negotiation
 from ipsecanalyze.sa.records import IkeSa, MessageRecord, Peer
 from ipsecanalyze.sa.store import MessageStore, NoticeStore
@@ -152,8 +152,6 @@ class Tracker:
                 record.from_initiator = spi_r == 0
             from_initiator = record.from_initiator is not False
             track = table.new(datagram, message.version_text, spi_i, spi_r, from_initiator=from_initiator, late=is_late)
-        if track is not None and is_initial and not spi_r and len(track.offers) < LISTED:
-            track.offers.add(hash(datagram.payload))
         return track
 
     def _find_unbound(self, datagram: Datagram, message: IkeMessage, record: MessageRecord) -> Track | None:
@@ -177,8 +175,9 @@ class Tracker:
             return None
         if not spi_r:
             # The same SPI for another offer, though the first was taken: a new attempt.
-            is_new = track.was_answered and record.from_initiator and hash(datagram.payload) not in track.offers
-            return None if is_new else track
+            if track.was_answered and record.from_initiator and not is_repeated_offer(track, message, datagram.payload):
+                return None
+            return track
         bound = track.spi_pair[1]
         # Two responders to one offer (anycast, an attack): the second one's IKE SA is another.
         if bound and bound != spi_r:
@@ -276,7 +275,7 @@ class Tracker:
         track = self._table.by_pair(spi_i, spi_r) if spi_r else None
         track = track or self._table.by_first(spi_i, quoted.source) or self._table.by_first(spi_i, quoted.destination)
         if track is not None and len(track.sa.icmp_errors) < LISTED:
-            track.sa.icmp_errors.append((datagram.frame, description))
+            track.sa.icmp_errors += ((datagram.frame, description),)
 
     # Telling
 
@@ -342,4 +341,4 @@ def _note_move(peer: Peer, datagram: Datagram) -> None:
     elif peer.address == datagram.source and peer.port == datagram.source_port:
         return
     if len(peer.moves) < LISTED:
-        peer.moves.append((datagram.frame, datagram.source, datagram.source_port))
+        peer.moves += ((datagram.frame, datagram.source, datagram.source_port),)

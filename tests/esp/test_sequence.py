@@ -67,7 +67,7 @@ def model(wire: list[int]) -> dict[str, object]:
         "longest_loss_burst": max(holes, default=0),
         "restarts": restarts(numbers),
         "breaks": [
-            (index, before, after)
+            (index, before + lift, after + lift)
             for index, (before, after) in enumerate(pairwise(numbers), 1)
             if abs(after - before) > 4096 or backward(before, after)
         ][:64],

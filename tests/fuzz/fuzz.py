@@ -57,7 +57,7 @@ def scan(pieces: list[bytes]) -> str | None:
 
 def scanner(data: bytes) -> None:
     """A capture in one piece and in several gives the same."""
-    if not data:
+    if len(data) < 2:
         return
     size = 1 + data[0] % 97
     body = data[1:]

@@ -34,7 +34,7 @@ def test_summary_says_what_happened(documents: dict[str, Any]) -> None:
         "AES_CBC_256/HMAC_SHA2_256_128/PRF_HMAC_SHA2_256/MODP_2048",
         "05:58:14.000   +0.000  →  IKE_SA_INIT [0]  100 ms  3, 4",
         "INVALID_KE_PAYLOAD",
-        "sent again 2 times, no answer",
+        "2 retransmissions, no answer",
         "2 lost (29%), 1 duplicate, 1 reordered",
         "no IKE in the capture",
         "ike-2  IKEv1 main mode  failed",
@@ -49,6 +49,17 @@ def test_a_flood_is_one_paragraph(many_half_open: Callable[[int], dict[str, Any]
     assert "1,000 attempts never got past the first exchange" in report
     assert "1,000 to 198.51.100.1" in report
     assert len(report.splitlines()) < 15
+
+
+def test_a_flood_is_no_ladder(many_half_open: Callable[[int], dict[str, Any]], documents: dict[str, Any]) -> None:
+    [first, *_] = documents["messages"]["messages"]
+    for count, drawn in ((5, True), (6, False)):
+        document = {**many_half_open(count), "messages": [{**first, "ike_sa": "ike-0"}]}
+        assert ("├─" in ladder_text(document)) is drawn
+        stream = io.StringIO()
+        LadderText(everything=True).write(document, stream)
+        assert "├─" in stream.getvalue()
+    assert "6 attempts that never got past the first exchange" in ladder_text(document)
 
 
 def test_nothing_found() -> None:
@@ -68,7 +79,7 @@ def test_ladder(documents: dict[str, Any]) -> None:
     assert "IKE_SA_INIT [0] request" in first
     assert first.endswith("▶│")
     assert any("├╌" in line and "IKE_SA_INIT" in line for line in lines)
-    assert any("again: first sent in frame 3" in line for line in lines)
+    assert any("again, frame 3" in line for line in lines)
     assert any("no IKE SA" in line for line in lines)
     assert "AES_CBC" not in "".join(line for line in lines if line.startswith(" " * 15))
     tree = ladder_text(documents["messages"], tree=True)

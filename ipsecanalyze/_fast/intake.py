@@ -1,0 +1,159 @@
+"""Where scanned packets end up: ESP and AH in flows, the rest as datagrams; and what is counted on the way.
+
+Arrivals wait in one list per flow and are taken in batches, because counting columns is an order of magnitude faster
+than counting rows. When the lists are emptied depends on the number of packets only, never on how the file was cut.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from ipsecanalyze._fast.contract import ScanOptions
+from ipsecanalyze.capture.decoder import Decoder
+from ipsecanalyze.capture.ip import address_text
+from ipsecanalyze.capture.notices import NoticeLog
+from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation, Packet
+from ipsecanalyze.esp.arrival import Arrival, Circumstances
+from ipsecanalyze.esp.flow import Flow, FlowTable
+
+__all__ = ["FLUSH_EVERY", "Intake", "Lane", "circumstances"]
+
+#: Packets of the capture after which the waiting arrivals are counted.
+FLUSH_EVERY: Final = 131_072
+#: Lanes that are remembered from one batch to the next.
+_LANES_KEPT: Final = 262_144
+
+#: Where the arrivals of a flow wait, and the ports that they came with (source << 16 | destination).
+Lane = tuple[list[Arrival], int]
+
+
+@lru_cache(maxsize=1024)
+def circumstances(vlan: tuple[int, ...], fragments: int, truncated: bool) -> Circumstances | None:
+    """What a flow is told of a packet out of the ordinary; None for ordinary ones."""
+    return Circumstances(vlan, fragments, truncated) if vlan or truncated or fragments > 1 else None
+
+
+class Intake:
+    """Takes the packets of one capture, in order."""
+
+    def __init__(self, options: ScanOptions, flows: FlowTable, capture: int, notices: NoticeLog) -> None:
+        limits = options.limits
+        self.flows = flows
+        self.protected_datagrams = options.protected_datagrams
+        self.decoder = Decoder(
+            fragments=limits.fragments,
+            fragment_octets=limits.fragment_octets,
+            streams=limits.streams,
+            stream_octets=limits.stream_octets,
+            conversations=limits.conversations,
+            notices=notices,
+            capture=capture,
+        )
+        self.datagrams: list[Datagram] = []
+        """What Python must see, until it is fetched."""
+        self.lanes: dict[bytes, Lane] = {}
+        """The lanes of this batch by the octets that the short path finds them with."""
+        self.packets = 0
+        self.octets = 0
+        self.truncated = 0
+        self.earliest: int | None = None
+        self.latest: int | None = None
+        self.quick = [0, 0, 0, 0, 0]
+        """Packets by the short path's verdict (see `shortpath.Verdict`)."""
+        self._capture = capture
+        self._waiting: dict[Flow, list[Arrival]] = {}
+        self._overflow: list[Arrival] = []  # of flows beyond the limit
+        self._known: dict[bytes, tuple[Flow, int]] = {}
+
+    def lane(
+        self, key: bytes, protocol: str, addresses: bytes, spi: int, encapsulation: Encapsulation, ports: int
+    ) -> Lane:
+        """The lane for `key`, which stands for all that follows; `addresses` are source and destination in a row."""
+        known = self._known.get(key)
+        if known is None:
+            half = len(addresses) // 2
+            source, destination = address_text(addresses[:half]), address_text(addresses[half:])
+            flow = self.flows.get((protocol, source, destination, spi, encapsulation), self._capture)
+            if flow is None:
+                return self._overflow, ports
+            if len(self._known) >= _LANES_KEPT:
+                self._known.clear()
+            known = self._known[key] = (flow, ports)
+        lane = self.lanes[key] = (self._queue(known[0]), ports)
+        return lane
+
+    def _queue(self, flow: Flow) -> list[Arrival]:
+        queue = self._waiting.get(flow)
+        if queue is None:
+            queue = self._waiting[flow] = []
+        return queue
+
+    def flush(self) -> None:
+        """Let the flows take what waits for them."""
+        for flow, arrivals in self._waiting.items():
+            flow.update(arrivals)
+        if self._overflow:
+            self.flows.dropped_packets += len(self._overflow)
+            self.flows.dropped_octets += sum(arrival[1] for arrival in self._overflow)
+            self._overflow.clear()
+        self._waiting.clear()
+        self.lanes.clear()
+
+    def add(self, packets: int, octets: int, truncated: int, earliest: int, latest: int) -> None:
+        """Count packets that were taken in bulk."""
+        self.packets += packets
+        self.octets += octets
+        self.truncated += truncated
+        self.earliest = earliest if self.earliest is None else min(self.earliest, earliest)
+        self.latest = latest if self.latest is None else max(self.latest, latest)
+
+    def count(self, packet: Packet) -> None:
+        """Count one packet."""
+        truncated = len(packet.data) < packet.wire_length
+        self.add(1, packet.wire_length, truncated, packet.time_ns, packet.time_ns)
+
+    def decode(self, packet: Packet) -> list[Datagram]:
+        """The general path: decode a packet in full and put where it belongs what was found; returns that."""
+        found = self.decoder.decode(packet)
+        self._sort(found)
+        return found
+
+    def finish(self) -> None:
+        """No more packets will come: take what waits anywhere."""
+        self._sort(self.decoder.finish())
+        self.flush()
+
+    def _sort(self, found: list[Datagram]) -> None:
+        for datagram in found:
+            if datagram.kind is DatagramKind.ESP:
+                self._protected("ESP", datagram, 0)
+            elif datagram.kind is DatagramKind.AH:
+                self._protected("AH", datagram, 4)
+            else:
+                if datagram.kind is DatagramKind.ICMP_ERROR:
+                    self.flows.add_icmp_error(datagram)
+                self.datagrams.append(datagram)
+
+    def _protected(self, protocol: str, datagram: Datagram, start: int) -> None:
+        payload = datagram.payload
+        if self.protected_datagrams:
+            self.datagrams.append(datagram)
+        spi = int.from_bytes(payload[start : start + 4])
+        ports = datagram.source_port << 16 | datagram.destination_port
+        key = (protocol, datagram.source, datagram.destination, spi, datagram.encapsulation)
+        flow = self.flows.get(key, self._capture)
+        queue = self._overflow if flow is None else self._queue(flow)
+        queue.append(
+            (
+                int.from_bytes(payload[start + 4 : start + 8]),
+                datagram.length,
+                datagram.time_ns,
+                datagram.frame,
+                datagram.ttl,
+                datagram.traffic_class,
+                datagram.dont_fragment,
+                ports,
+                circumstances(datagram.vlan, datagram.fragments, datagram.truncated),
+            )
+        )
