@@ -19,7 +19,7 @@ class CaptureFile:
     """A capture of Ethernet frames with nanosecond times that grow by a fixed step."""
 
     def __init__(self, path: str | Path, *, form: str = "pcap", step_ns: int = 2_000) -> None:
-        self._file = Path(path).open("wb")
+        self._file = Path(path).open("wb")  # noqa: SIM115 - closed by close()
         self._pcapng = form == "pcapng"
         self._time = _START_NS
         self._step = step_ns

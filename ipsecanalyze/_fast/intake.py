@@ -40,6 +40,9 @@ class Intake:
     def __init__(self, options: ScanOptions, flows: FlowTable, capture: int, notices: NoticeLog) -> None:
         limits = options.limits
         self.flows = flows
+        self.capture = capture
+        self.interface = 0
+        """Index of the interface that the short path's packets are from."""
         self.protected_datagrams = options.protected_datagrams
         self.decoder = Decoder(
             fragments=limits.fragments,
@@ -59,9 +62,8 @@ class Intake:
         self.truncated = 0
         self.earliest: int | None = None
         self.latest: int | None = None
-        self.quick = [0, 0, 0, 0, 0]
+        self.quick = [0, 0, 0, 0, 0, 0]
         """Packets by the short path's verdict (see `shortpath.Verdict`)."""
-        self._capture = capture
         self._waiting: dict[Flow, list[Arrival]] = {}
         self._overflow: list[Arrival] = []  # of flows beyond the limit
         self._known: dict[bytes, tuple[Flow, int]] = {}
@@ -74,7 +76,7 @@ class Intake:
         if known is None:
             half = len(addresses) // 2
             source, destination = address_text(addresses[:half]), address_text(addresses[half:])
-            flow = self.flows.get((protocol, source, destination, spi, encapsulation), self._capture)
+            flow = self.flows.get((protocol, source, destination, spi, encapsulation), self.capture)
             if flow is None:
                 return self._overflow, ports
             if len(self._known) >= _LANES_KEPT:
@@ -142,7 +144,7 @@ class Intake:
         spi = int.from_bytes(payload[start : start + 4])
         ports = datagram.source_port << 16 | datagram.destination_port
         key = (protocol, datagram.source, datagram.destination, spi, datagram.encapsulation)
-        flow = self.flows.get(key, self._capture)
+        flow = self.flows.get(key, self.capture)
         queue = self._overflow if flow is None else self._queue(flow)
         queue.append(
             (

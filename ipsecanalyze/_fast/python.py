@@ -121,6 +121,7 @@ class PythonScanner:
         counts = intake.decoder.counts
         for kind in PacketKind:
             setattr(facts.counts, kind.value, counts[kind])
+        facts.counts.ike += intake.quick[Verdict.IKE]
         facts.counts.esp += intake.quick[Verdict.ESP]
         facts.counts.ah += intake.quick[Verdict.AH]
         facts.counts.other += intake.quick[Verdict.OTHER]

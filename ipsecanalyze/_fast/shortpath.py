@@ -1,8 +1,8 @@
 """The short path for plain packets: one look at fixed offsets instead of a full decoding.
 
 It takes what most captures are full of: Ethernet (one VLAN tag at most), SLL, SLL2 or raw IP; IPv4 without options and
-not a fragment, IPv6 without extension headers; ESP, AH, ESP in UDP 4500, and TCP and UDP that cannot be IPsec. It must
-give exactly what the general path gives; whatever is odd in the least is left to that (verdict STRANGE or UDP).
+not a fragment, IPv6 without extension headers; ESP, AH, ESP in UDP 4500, IKE, and TCP and UDP that cannot be IPsec. It
+must give exactly what the general path gives; whatever is odd in the least is left to that (verdict STRANGE or UDP).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from struct import Struct
 from typing import Final
 
 from ipsecanalyze._fast.intake import FLUSH_EVERY, Intake, circumstances
-from ipsecanalyze.capture.encapsulation import IKE_PORT, NAT_T_PORT, classify_udp, looks_like_ike
-from ipsecanalyze.capture.packet import DatagramKind, Encapsulation, Packet
+from ipsecanalyze._fast.ports import Meaning, PortMeanings, endpoints
+from ipsecanalyze.capture.encapsulation import IKE_PORT, NAT_T_PORT, looks_like_ike
+from ipsecanalyze.capture.ip import address_text
+from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation, Packet
 from ipsecanalyze.capture.tcp_stream import PREFIX
 from ipsecanalyze.capture.transport import AH, ESP, ICMP, ICMPV6, TCP, UDP
-from ipsecanalyze.capture.tunnels import UDP_TUNNELS
 from ipsecanalyze.esp.arrival import Circumstances
 
 __all__ = ["ShortPath", "Take", "Verdict"]
@@ -39,6 +40,8 @@ class Verdict:
     """Taken."""
     OTHER: Final = 4
     """Taken: nothing to do with IPsec."""
+    IKE: Final = 5
+    """Taken."""
 
 
 _IPV4: Final = Struct(">BBH2xHBB2x12sI").unpack_from
@@ -50,11 +53,7 @@ _ETHERNET_SIZE: Final = 14
 _ETHERTYPE_AT: Final = {1: (12, _ETHERNET_SIZE), 113: (14, 16), 276: (0, 20)}
 _MARKER: Final = b"\0\0\0\0"
 _IKE_VERSIONS: Final = frozenset((0x10, *range(0x20, 0x30)))
-_PLAIN, _NAT_T = 1, 2
-#: Shown to the general rules to learn what a pair of ports means: nothing but ESP on the NAT traversal port.
-_PROBE: Final = b"\x01" * 16
 _ECHOES: Final = frozenset((0, 8, 128, 129))
-_CONVERSATIONS_KEPT: Final = 65_536
 
 
 class ShortPath:
@@ -65,9 +64,7 @@ class ShortPath:
         self._enabled = enabled
         self._lanes = intake.lanes
         self._quick_esp = not intake.protected_datagrams
-        # Addresses and ports → _PLAIN (no IPsec by its ports), _NAT_T (ESP in UDP); others are for the general path.
-        self._udp_ports: dict[bytes, int] = {}
-        self._tcp_ports: dict[bytes, int] = {}
+        self._ports = PortMeanings(intake.decoder)
 
     def for_link(self, link_type: int) -> Take:
         """The function for packets of that LINKTYPE; where there is no short path, one that finds all strange."""
@@ -88,12 +85,11 @@ class ShortPath:
         """Send a packet through the general path, which may learn of conversations: what ports mean may change."""
         found = self._intake.decode(packet)
         if verdict == Verdict.STRANGE:
-            self._udp_ports.clear()
-            self._tcp_ports.clear()
+            self._ports.forget()
         elif found and found[0].kind is DatagramKind.IKE:
             ports = (found[0].source_port, found[0].destination_port)
             if IKE_PORT not in ports and NAT_T_PORT not in ports:
-                self._udp_ports.clear()
+                self._ports.forget(tcp=False)
 
     def odd(self, packet: Packet) -> None:
         """Count a packet that no tight loop has counted, and send it through the general path."""
@@ -294,18 +290,7 @@ class ShortPath:
         payload = start + size * 4
         if size < 5 or payload > end or payload > stop or data.startswith(PREFIX, payload):
             return Verdict.STRANGE
-        if key in self._tcp_ports or self._plain_tcp(key):
-            return Verdict.OTHER
-        return Verdict.STRANGE
-
-    def _plain_tcp(self, key: bytes) -> bool:
-        source, destination = _endpoints(key)
-        if self._intake.decoder.connections.wants(source, destination, b"", 0):
-            return False
-        if len(self._tcp_ports) >= _CONVERSATIONS_KEPT:
-            self._tcp_ports.clear()
-        self._tcp_ports[key] = _PLAIN
-        return True
+        return Verdict.OTHER if self._ports.plain_tcp(key) else Verdict.STRANGE
 
     def _udp(
         self,
@@ -322,19 +307,21 @@ class ShortPath:
     ) -> int:
         if word >> 16 != end - start:
             return Verdict.STRANGE
-        meaning = self._udp_ports.get(key) or self._look_up_udp(key)
+        meaning = self._ports.udp.get(key) or self._ports.learn_udp(key)
         captured = min(end, stop)
         payload = start + 8
-        if meaning == _PLAIN:
+        if meaning == Meaning.PLAIN:
             if captured - payload >= 28 and (
                 data[payload + 17] in _IKE_VERSIONS or data[payload : payload + 4] == _MARKER
             ):
                 return Verdict.UDP
             return Verdict.OTHER
-        if meaning != _NAT_T or not (take and self._quick_esp) or captured - payload < 8:
+        if not meaning or not take or captured - payload < 8:
             return Verdict.UDP
         spi, sequence = _SPI_SEQUENCE(data, payload)
-        if spi == _MARKER or (
+        if spi == _MARKER or meaning == Meaning.IKE:
+            return self._ike(data, payload, captured, end, key, header, special, marked=spi == _MARKER)
+        if not self._quick_esp or (
             captured - payload > 28
             and data[payload + 17] in _IKE_VERSIONS
             and looks_like_ike(data, payload, captured, end - payload)
@@ -347,30 +334,52 @@ class ShortPath:
         lane[0].append((sequence, end - payload, *header, lane[1], special))
         return Verdict.ESP
 
-    def _look_up_udp(self, key: bytes) -> int:
-        """What a pair of ports means; 0 where the general path must look at every packet."""
-        source, destination = _endpoints(key)
-        ports = (source[1], destination[1])
-        meaning = 0
-        if UDP_TUNNELS.isdisjoint(ports) and (NAT_T_PORT in ports or IKE_PORT not in ports):
-            conversations = self._intake.decoder.conversations
-            verdict = classify_udp(source, destination, _PROBE, 0, len(_PROBE), len(_PROBE), conversations)
-            if NAT_T_PORT not in ports:
-                meaning = _PLAIN if verdict is None else 0
-            elif verdict is not None and verdict[0] is DatagramKind.ESP and not verdict[3]:
-                meaning = _NAT_T
-        if len(self._udp_ports) >= _CONVERSATIONS_KEPT:
-            self._udp_ports.clear()
-        self._udp_ports[key] = meaning
-        return meaning
+    def _ike(
+        self,
+        data: bytes,
+        start: int,
+        captured: int,
+        end: int,
+        key: bytes,
+        header: tuple[int, int, int, int, bool],
+        special: Circumstances | None,
+        *,
+        marked: bool,
+    ) -> int:
+        """An IKE message on port 4500 behind a marker, or on port 500 without one."""
+        source, destination = endpoints(key)
+        nat_traversal = NAT_T_PORT in (source[1], destination[1])
+        if special is not None or marked != nat_traversal or captured < start + 12:
+            return Verdict.UDP
+        if marked:
+            start += 4
+        intake, ip_header = self._intake, start - (32 if marked else 28)
+        intake.decoder.conversations.remember_spi(data[start : start + 8])
+        time_ns, frame, ttl, service, dont_fragment = header
+        intake.datagrams.append(
+            Datagram(
+                DatagramKind.IKE,
+                address_text(source[0]),
+                address_text(destination[0]),
+                data[start:captured],
+                frame,
+                time_ns,
+                end - start,
+                source[1],
+                destination[1],
+                Encapsulation.UDP if marked else Encapsulation.NONE,
+                False,
+                ttl,
+                service,
+                dont_fragment,
+                data[ip_header + 4] << 8 | data[ip_header + 5] if len(key) == 12 else 0,
+                interface=intake.interface,
+                capture=intake.capture,
+            )
+        )
+        return Verdict.IKE
 
 
 def _strange(*_packet: object) -> int:
     """No short path."""
     return Verdict.STRANGE
-
-
-def _endpoints(key: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]]:
-    """Source and destination, (address, port) each, of addresses and ports in a row."""
-    half = len(key) // 2 - 2
-    return (key[:half], int.from_bytes(key[-4:-2])), (key[half : 2 * half], int.from_bytes(key[-2:]))

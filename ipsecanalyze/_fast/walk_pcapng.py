@@ -82,6 +82,8 @@ class PcapngScan(PcapngWalker):
         quick, end, base = intake.quick, len(data), self.offset
         frame, octets, truncated, time_ns = self.packets, 0, 0, self._last_time_ns
         flush_at = frame - frame % FLUSH_EVERY + FLUSH_EVERY
+        current, link_type, multiplier, divisor, offset_ns = -1, 0, 1, 1, 0
+        take: Take
         earliest, latest = 1 << 128, -(1 << 128)
         while end - position >= _EPB_SIZE:
             kind, length, index, high, low, captured, wire = fields(data, position)
@@ -97,8 +99,12 @@ class PcapngScan(PcapngWalker):
                 or data[following - 4 : following] != data[position + 4 : position + 8]
             ):
                 break
-            interface, take = known[index]
-            time_ns = (high << 32 | low) * interface.multiplier // interface.divisor + interface.offset_ns
+            if index != current:
+                current = index
+                interface, take = known[index]
+                link_type, intake.interface = interface.link_type, section + index
+                multiplier, divisor, offset_ns = interface.multiplier, interface.divisor, interface.offset_ns
+            time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
             start = position + 28
             stop = start + captured
             frame += 1
@@ -114,9 +120,7 @@ class PcapngScan(PcapngWalker):
             quick[verdict] += 1
             if verdict <= 1:  # Verdict.STRANGE or Verdict.UDP
                 octets_kept = data[start:stop]
-                packet = Packet(
-                    time_ns, interface.link_type, octets_kept, wire, frame, section + index, base + position
-                )
+                packet = Packet(time_ns, link_type, octets_kept, wire, frame, section + index, base + position)
                 short.general(packet, verdict)
             position = following
             if frame == flush_at:

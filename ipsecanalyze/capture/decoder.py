@@ -86,8 +86,17 @@ class Decoder:
         return out
 
     def finish(self) -> list[Datagram]:
-        """No more packets will come: what still waited in TCP streams. Counts unfinished fragments."""
+        """No more packets will come: what still waited in TCP streams. Tells what was never completed or dropped."""
         self._reassembler.finish()
+        incomplete = self._reassembler.counts.incomplete
+        if incomplete:
+            self.notices.add("incomplete-fragments", f"{incomplete} fragmented IP datagrams were never completed")
+        if self.conversations.evicted:
+            self.notices.add(
+                "conversations-dropped",
+                f"{self.conversations.evicted} IKE conversations were forgotten because of the limit: "
+                "ESP on their unusual ports may have been missed",
+            )
         found = (self._from_record(*item) for item in self.connections.finish())
         out = [datagram for datagram in found if datagram is not None]
         self._count(out)

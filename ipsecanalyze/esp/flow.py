@@ -165,7 +165,7 @@ class Flow:
         self._count(_CLASS, classes)
         self.dont_fragment += sum(dont_fragment)
         if ports.count(0) < len(ports):
-            self._add_ports((port >> 16, port & 0xFFFF) for port in dict.fromkeys(ports))
+            self._add_ports((port >> 16, port & 0xFFFF) for port in dict.fromkeys(ports) if port)
         if circumstances.count(None) < len(circumstances):
             self._take_circumstances(circumstances)
         self.sequence.update(sequences, times, frames)

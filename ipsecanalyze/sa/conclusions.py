@@ -44,10 +44,18 @@ def conclude(tracks: list[Track]) -> None:
     """Set state, certainty, times, reason and outcome of the IKE SAs."""
     for track in tracks:
         if track.sa.version.startswith("2"):
-            _conclude_v2(track)
+            _judge_beginning_v2(track)
         else:
-            _conclude_v1(track)
-    _link_rekeyed(tracks)
+            _judge_beginning_v1(track)
+    groups = _by_peers(tracks)
+    # A rekeyed IKE SA ends with an INFORMATIONAL too, so it has to be known before deletions are looked for.
+    for group in groups:
+        _link_v2([sa for sa in group if sa.version.startswith("2")])
+    for track in tracks:
+        if track.sa.state is State.ESTABLISHED:
+            _judge_end(track)
+    for group in groups:
+        _link_v1([sa for sa in group if sa.version.startswith("1")])
     for track in tracks:
         track.sa.outcome = describe(track.sa)
 
@@ -63,7 +71,7 @@ def _infer(sa: IkeSa, event: Event, reason: str = "") -> None:
 # IKEv2
 
 
-def _conclude_v2(track: Track) -> None:
+def _judge_beginning_v2(track: Track) -> None:
     sa = track.sa
     if sa.started_late:
         if track.later_exchanges or track.auth_answers:
@@ -71,11 +79,6 @@ def _conclude_v2(track: Track) -> None:
             _infer(sa, Event.AUTHENTICATED)
     elif track.auth_answers:
         _judge_authentication(track)
-    if sa.state is State.ESTABLISHED and _ends_with_delete(track):
-        last = sa.exchanges[-1]
-        sa.closed_ns = last.first_time_ns
-        who = "initiator" if last.initiated_by_initiator else "responder"
-        _infer(sa, Event.DELETED, f"the last exchange is an INFORMATIONAL of the {who}, as a deletion would be")
 
 
 def _judge_authentication(track: Track) -> None:
@@ -107,11 +110,29 @@ def _judge_authentication(track: Track) -> None:
     _infer(sa, Event.AUTHENTICATED)
 
 
+def _judge_end(track: Track) -> None:
+    sa = track.sa
+    if sa.version.startswith("1"):
+        if _ends_with_delete_v1(track):
+            sa.closed_ns = track.tail[0].time_ns
+            who = "initiator" if track.tail[-1].from_initiator else "responder"
+            reason = f"it ends with an Informational of the {who} that is not answered, as deletions are"
+            _infer(sa, Event.DELETED, reason)
+    elif _ends_with_delete(track):
+        last = sa.exchanges[-1]
+        sa.closed_ns = last.first_time_ns
+        who = "initiator" if last.initiated_by_initiator else "responder"
+        _infer(sa, Event.DELETED, f"the last exchange is an INFORMATIONAL of the {who}, as a deletion would be")
+
+
 def _ends_with_delete(track: Track) -> bool:
     """Whether the last exchange looks like the deletion of the IKE SA and not like a liveness check."""
     sa = track.sa
     last = track.last.exchange if track.last is not None else None
     if last is None or last.exchange_type != _INFORMATIONAL or not last.answered or sa.exchanges[-1] is not last:
+        return False
+    if sa.started_late and sa.rekeys is None and track.later_exchanges < 2:
+        # Nothing is known of it but this one exchange.
         return False
     if not content_of(track.informational_octets, sa.chosen).may_be(_DELETE_IKE):
         return False
@@ -125,7 +146,7 @@ def _ends_with_delete(track: Track) -> bool:
 # IKEv1
 
 
-def _conclude_v1(track: Track) -> None:
+def _judge_beginning_v1(track: Track) -> None:
     sa = track.sa
     if sa.started_late:
         if track.later_exchanges:
@@ -136,14 +157,9 @@ def _conclude_v1(track: Track) -> None:
     elif track.phase1_i + track.phase1_r >= 3 and any(not tail.from_initiator for tail in track.tail):
         # RFC 2409 §5: with a wrong key the responder cannot read the initiator's identity.
         number = track.phase1_i + track.phase1_r
-        reason = (
-            f"the responder answered message {number} with an encrypted Informational instead of message {number + 1}"
-        )
+        likely = ", as with a wrong pre-shared key" if (sa.authentication_initiator or "").startswith("psk") else ""
+        reason = f"the responder answered message {number} with an encrypted Informational{likely}"
         _infer(sa, Event.REFUSED, reason)
-    if sa.state is State.ESTABLISHED and _ends_with_delete_v1(track):
-        sa.closed_ns = track.tail[0].time_ns
-        who = "initiator" if track.tail[-1].from_initiator else "responder"
-        _infer(sa, Event.DELETED, f"it ends with an Informational of the {who} that is not answered, as deletions are")
 
 
 def _ends_with_delete_v1(track: Track) -> bool:
@@ -165,20 +181,13 @@ def _ends_with_delete_v1(track: Track) -> bool:
 # One IKE SA after the other
 
 
-def _link_rekeyed(tracks: list[Track]) -> None:
-    """Find IKE SAs that took over from another: IKEv2 by CREATE_CHILD_SA, IKEv1 by a new phase 1."""
-    by_peers: dict[tuple[str, ...], list[Track]] = defaultdict(list)
+def _by_peers(tracks: list[Track]) -> list[list[IkeSa]]:
+    """IKE SAs of the same two addresses, where there are several."""
+    groups: dict[tuple[str, str], list[IkeSa]] = defaultdict(list)
     for track in tracks:
-        by_peers[_peers(track.sa)].append(track)
-    for group in by_peers.values():
-        if len(group) > 1:
-            _link_v2([track.sa for track in group if track.sa.version.startswith("2")])
-            _link_v1([track.sa for track in group if track.sa.version.startswith("1")])
-
-
-def _peers(sa: IkeSa) -> tuple[str, ...]:
-    version = sa.version[0]
-    return (version, *sorted((sa.initiator.address, sa.responder.address)))
+        one, other = track.sa.initiator.address, track.sa.responder.address
+        groups[(one, other) if one <= other else (other, one)].append(track.sa)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _link_v2(sas: list[IkeSa]) -> None:

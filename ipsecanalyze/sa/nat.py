@@ -17,9 +17,10 @@ as captured:
 | unknown          | fits                  | none behind the capture point, unknown before it       | unknown      |
 | unknown          | does not              | between the capture point and B                        | yes          |
 
-A host with several addresses may send several source hashes: one that fits is enough (RFC 7296 §2.23). Some
-implementations send a wrong source hash on purpose, to get UDP encapsulation without a NAT; a capture cannot tell
-that from a NAT in front of it. Only hashes and verdicts live here; payloads are picked in `negotiation.py`.
+In TCP the ports are those of the connection (RFC 9329 §7.5). A host with several addresses may send several source
+hashes: one that fits is enough (RFC 7296 §2.23). Some implementations send a wrong source hash on purpose, to get UDP
+encapsulation without a NAT; a capture cannot tell that from a NAT in front of it. Only hashes and verdicts live here;
+payloads are picked in `negotiation.py`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ipsecanalyze.capture.packet import Datagram
 from ipsecanalyze.ike.message import IkeMessage
 from ipsecanalyze.ike.payloads import (
     IdPayload,
@@ -48,16 +47,20 @@ _STATUS = 16384
 class _Clear:
     """The payloads of a message that matter, sorted."""
 
+    octets: bytes
+    """The message."""
     offer: SaPayload | None = None
+    offer_octets: bytes = b""
+    """The body of the SA payload, to know it again by."""
     notifies: list[NotifyPayload] = field(default_factory=list)
-    errors: list[NotifyPayload] = field(default_factory=list)
-    nat_v1: list[bytes] = field(default_factory=list)
-    nat_sources: list[bytes] = field(default_factory=list)
-    nat_destination: bytes | None = None
-    has_nonce: bool = False
-    has_cookie: bool = False
     look: list[Part] = field(default_factory=list)
     """The payloads in order, for the fingerprint."""
+    nat_v1: tuple[bytes, ...] = ()
+    nat_sources: tuple[bytes, ...] = ()
+    nat_destination: bytes | None = None
+    has_error: bool = False
+    has_nonce: bool = False
+    has_cookie: bool = False
 
 
 class Negotiation:
@@ -68,48 +71,45 @@ class Negotiation:
         self._fingerprints = Fingerprints()
         self._suites = algorithms.Suites()
 
-    def read(self, track: Track, record: MessageRecord, message: IkeMessage) -> None:
-        """Take a message of the IKE SA that is no retransmission."""
-        sent_by_initiator = record.from_initiator is not False
-        sender = track.sa.initiator if sent_by_initiator else track.sa.responder
-        clear = _sort(message, sender)
+    def read(self, track: Track, record: MessageRecord, message: IkeMessage, octets: bytes) -> None:
+        """Take a message of the IKE SA, with its octets, that is no retransmission."""
+        sender = track.sa.responder if record.from_initiator is False else track.sa.initiator
+        clear = _sort(message, sender, octets)
         if clear.notifies:
             _note_notifies(track, record, message, clear.notifies)
         if message.major == 2:
             self._read_v2(track, record, message, clear)
         else:
             self._read_v1(track, record, message, clear, sender)
-        if clear.offer is not None and not sender.fingerprint:
-            octets = _body_octets(record.datagram.payload, clear.offer)
-            sender.fingerprint = self._fingerprints.of(message, tuple(clear.look), clear.offer.proposals, octets)
+        offer = clear.offer
+        if offer is not None and not sender.fingerprint:
+            look = tuple(clear.look)
+            sender.fingerprint = self._fingerprints.of(message, look, offer.proposals, clear.offer_octets)
 
     # IKEv2
 
     def _read_v2(self, track: Track, record: MessageRecord, message: IkeMessage, clear: _Clear) -> None:
         if message.exchange_type not in INITIAL_V2:
-            if clear.errors and record.is_response:
+            if clear.has_error and record.is_response:
                 self._refused(track)
             return
         if clear.nat_sources or clear.nat_destination is not None:
-            _detect_nat(track, record, clear.nat_sources, clear.nat_destination, "sha1")
+            _detect_nat(track, record, clear, clear.nat_sources, clear.nat_destination, "sha1")
         if not record.is_response:
-            self._offered(track, record, message, clear)
+            if clear.offer is not None:
+                track.sa.offered = self._suites.of(2, clear.offer.proposals, clear.offer_octets)
+            self._happened(track, Event.OFFER)
+            if clear.has_cookie:
+                record.notes.append("returns the cookie")
         elif clear.offer is not None or message.next_payload == ikev2.PayloadType.SA or clear.has_nonce:
             # The snap length may have cut the SA payload; a resumed session has none (RFC 5723 §4.3).
             if clear.offer is not None:
-                suites = self._suites_of(record, message, clear.offer)
+                suites = self._suites.of(2, clear.offer.proposals, clear.offer_octets)
                 track.sa.chosen = suites[0] if suites else []
             self._happened(track, Event.ANSWER)
             self._table.answered(track)
         else:
             self._asked_again_or_refused(track, record, clear)
-
-    def _offered(self, track: Track, record: MessageRecord, message: IkeMessage, clear: _Clear) -> None:
-        if clear.offer is not None:
-            track.sa.offered = self._suites_of(record, message, clear.offer)
-        self._happened(track, Event.OFFER)
-        if clear.has_cookie:
-            record.notes.append("returns the cookie")
 
     def _asked_again_or_refused(self, track: Track, record: MessageRecord, clear: _Clear) -> None:
         sa = track.sa
@@ -138,13 +138,13 @@ class Negotiation:
     def _read_v1(self, track: Track, record: MessageRecord, message: IkeMessage, clear: _Clear, sender: Peer) -> None:
         sa = track.sa
         if message.exchange_type not in PHASE1_V1:
-            if clear.errors:
+            if clear.has_error:
                 self._refused(track)
             return
         if sa.mode is None:
             sa.mode = Mode.MAIN if message.exchange_type == ikev1.ExchangeType.IDENTITY_PROTECTION else Mode.AGGRESSIVE
         if clear.offer is not None:
-            suites = self._suites_of(record, message, clear.offer)
+            suites = self._suites.of(1, clear.offer.proposals, clear.offer_octets)
             self._suites_v1(track, suites, clear.offer, sent_by_initiator=sender is sa.initiator)
         if any(isinstance(payload, KePayload) for payload in message.payloads):
             group = next((a.id for a in sa.chosen or (sa.offered[0] if sa.offered else []) if a.type == "KE"), None)
@@ -158,7 +158,7 @@ class Negotiation:
             function = function or nat.hash_by_length(len(clear.nat_v1[0]))
             if function is not None:
                 # RFC 3947 §3.2: the receiver's address comes first, then those of the sender.
-                _detect_nat(track, record, clear.nat_v1[1:], clear.nat_v1[0], function)
+                _detect_nat(track, record, clear, clear.nat_v1[1:], clear.nat_v1[0], function)
 
     def _suites_v1(
         self, track: Track, suites: list[list[Algorithm]], offer: SaPayload, *, sent_by_initiator: bool
@@ -179,9 +179,6 @@ class Negotiation:
 
     # Both
 
-    def _suites_of(self, record: MessageRecord, message: IkeMessage, offer: SaPayload) -> list[list[Algorithm]]:
-        return self._suites.of(message.major, offer.proposals, _body_octets(record.datagram.payload, offer))
-
     def _refused(self, track: Track) -> None:
         self._happened(track, Event.REFUSED)
         track.sa.certainty = Certainty.OBSERVED
@@ -190,49 +187,49 @@ class Negotiation:
         track.sa.state = advance(track.sa.state, event)
 
 
-def _body_octets(payload: bytes, offer: SaPayload) -> bytes:
-    """The octets of an SA payload, to know it again by."""
-    start = offer.offset
-    return payload[start + 4 : start + int.from_bytes(payload[start + 2 : start + 4])]
-
-
-def _sort(message: IkeMessage, sender: Peer) -> _Clear:
+def _sort(message: IkeMessage, sender: Peer, octets: bytes) -> _Clear:
     """Sort the payloads, and take from them what concerns the sender alone."""
-    clear = _Clear()
+    clear = _Clear(octets)
     look = clear.look
     for payload in message.payloads:
         # The order is that of their number in ordinary first messages.
+        kind: int = payload.type
         if isinstance(payload, NotifyPayload):
-            kind = payload.notify_type
-            look.append((payload.type, kind))
-            clear.notifies.append(payload)
-            if kind == _NAT_SOURCE:
-                clear.nat_sources.append(payload.data)
-            elif kind == _NAT_DESTINATION:
-                clear.nat_destination = payload.data
-            elif kind == _COOKIE:
-                clear.has_cookie = True
-            elif kind < _STATUS:
-                clear.errors.append(payload)
-            continue
-        if isinstance(payload, KePayload) and payload.group is not None:
-            look.append((payload.type, payload.group))
+            _sort_notify(clear, payload)
+        elif isinstance(payload, KePayload) and payload.group is not None:
+            look.append((kind, payload.group))
             if len(sender.key_exchange_groups) < LISTED:
                 sender.key_exchange_groups += (payload.group,)
-            continue
-        if isinstance(payload, VendorIdPayload):
-            look.append((payload.type, payload.data[:VENDOR_ID_OCTETS]))
+        elif isinstance(payload, VendorIdPayload):
+            look.append((kind, payload.data[:VENDOR_ID_OCTETS]))
             _note_vendor_id(sender, payload)
-            continue
-        look.append(payload.type)
-        if isinstance(payload, SaPayload):
-            clear.offer = clear.offer or payload
-        elif isinstance(payload, NoncePayload):
-            sender.nonce_length = len(payload.data)
-            clear.has_nonce = True
-        elif isinstance(payload, NatDetectionPayload):
-            clear.nat_v1.append(payload.data)
+        else:
+            look.append(kind)
+            if isinstance(payload, NoncePayload):
+                sender.nonce_length = len(payload.data)
+                clear.has_nonce = True
+            elif isinstance(payload, SaPayload):
+                if clear.offer is None:
+                    start = payload.offset
+                    clear.offer = payload
+                    clear.offer_octets = octets[start + 4 : start + int.from_bytes(octets[start + 2 : start + 4])]
+            elif isinstance(payload, NatDetectionPayload):
+                clear.nat_v1 += (payload.data,)
     return clear
+
+
+def _sort_notify(clear: _Clear, payload: NotifyPayload) -> None:
+    kind = payload.notify_type
+    clear.look.append((payload.type, kind))
+    clear.notifies.append(payload)
+    if kind == _NAT_SOURCE:
+        clear.nat_sources += (payload.data,)
+    elif kind == _NAT_DESTINATION:
+        clear.nat_destination = payload.data
+    elif kind == _COOKIE:
+        clear.has_cookie = True
+    elif kind < _STATUS:
+        clear.has_error = True
 
 
 def _note_vendor_id(sender: Peer, payload: VendorIdPayload) -> None:
@@ -242,42 +239,45 @@ def _note_vendor_id(sender: Peer, payload: VendorIdPayload) -> None:
         sender.vendor_ids += (payload.text,)
 
 
-@lru_cache(maxsize=512)
-def _named(major: int, kind: int) -> tuple[str, bool]:
-    registered = ikev2.NotifyType(kind) if major == 2 else ikev1.NotifyType(kind)
-    return registered.name, registered.is_error
-
-
 @lru_cache(maxsize=1024)
-def _described(major: int, kind: int, data: bytes) -> str:
-    return notify_data.describe_v2(kind, data) if major == 2 else notify_data.describe_v1(kind, data)
+def _worded(major: int, kind: int, data: bytes) -> tuple[str, bool, str]:
+    """Name, whether it is an error, and the data in words."""
+    registered = ikev2.NotifyType(kind) if major == 2 else ikev1.NotifyType(kind)
+    describe = notify_data.describe_v2 if major == 2 else notify_data.describe_v1
+    return registered.name, registered.is_error, describe(kind, data) if data else ""
 
 
 def _note_notifies(track: Track, record: MessageRecord, message: IkeMessage, notifies: list[NotifyPayload]) -> None:
     seen = track.sa.notifies
     frame = record.datagram.frame
     from_initiator = record.from_initiator is not False
+    major = message.major
     for notify in notifies[: LISTED - len(seen)]:
-        kind = notify.notify_type
-        name, is_error = _named(message.major, kind)
-        data = notify.data
+        kind, data = notify.notify_type, notify.data
         if not data or kind in _NAT_HASHES:
             # The NAT detection hashes say nothing in words; what they mean is in `Peer.behind_nat`.
-            words = ""
+            name, is_error, words = _worded(major, kind, b"")
+        elif len(data) <= _REMEMBERED_OCTETS:
+            name, is_error, words = _worded(major, kind, data)
         else:
-            words = _described(message.major, kind, data) if len(data) <= _REMEMBERED_OCTETS else notify.description
+            name, is_error, _ = _worded(major, kind, b"")
+            words = notify.description
         seen.append(NotifySeen(frame, kind, name, is_error, from_initiator, words))
 
 
 def _detect_nat(
-    track: Track, record: MessageRecord, sources: list[bytes], destination: bytes | None, function: str
+    track: Track,
+    record: MessageRecord,
+    clear: _Clear,
+    sources: tuple[bytes, ...],
+    destination: bytes | None,
+    function: str,
 ) -> None:
-    datagram: Datagram = record.datagram
-    sa = track.sa
-    sender, receiver = (
-        (sa.initiator, sa.responder) if record.from_initiator is not False else (sa.responder, sa.initiator)
-    )
-    spis = datagram.payload[:16]
+    datagram, sa = record.datagram, track.sa
+    sender, receiver = sa.initiator, sa.responder
+    if record.from_initiator is False:
+        sender, receiver = receiver, sender
+    spis = clear.octets[:16]
     if sources:
         expected = nat.detection_hash(spis, datagram.source, datagram.source_port, function)
         nat.note_source_hashes(sender, sources, expected)

@@ -24,7 +24,7 @@ __all__ = ["pair_flows"]
 #: Directions of one Child SA are idle between each other no longer than this.
 _APART_NS = 10_000_000_000
 #: What it costs a pair to have been born in different exchanges, in nanoseconds between their first packets.
-_OTHER_BIRTH_NS = 1_000_000_000
+_OTHER_BIRTH_NS = 60_000_000_000
 #: Candidates per flow, in groups of ordinary size and in huge ones.
 _NEIGHBOURS, _FEW_NEIGHBOURS, _HUGE = 8, 2, 10_000
 #: Unpaired flows that an IKE SA older than the capture may have made before.

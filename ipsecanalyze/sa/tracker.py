@@ -24,9 +24,9 @@ from ipsecanalyze.sa.track import FRAMES, LISTED, Track
 __all__ = ["Tracker"]
 
 _RESPONSE, _INITIATOR = 0x20, 0x08
+#: Members of enums are looked up slowly, and these are for every datagram.
+_IKE, _PLAIN = DatagramKind.IKE, Encapsulation.NONE
 _FRAGMENT_V1, _SA_V1 = 132, 1
-#: (source, source port, destination, destination port) of a NAT keepalive.
-_Endpoints = tuple[str, int, str, int]
 
 
 class Tracker:
@@ -40,7 +40,7 @@ class Tracker:
         self._notices = NoticeStore(limits.notices)
         self._cisco = CiscoReassembler()
         self._fragments: FragmentBook[int] = FragmentBook()
-        self._keepalives: dict[_Endpoints, int] = {}
+        self._keepalives: dict[tuple[str, int, str], int] = {}
         self._conversations = limits.conversations
         self._names: dict[int, str] = {}
         self._is_finished = False
@@ -62,7 +62,7 @@ class Tracker:
 
     def feed(self, datagram: Datagram) -> MessageRecord | None:
         """Take the next datagram; for an IKE message its record, None for all else and for what is no IKE message."""
-        if datagram.kind is DatagramKind.IKE:
+        if datagram.kind is _IKE:
             return self._take_message(datagram)
         if datagram.kind is DatagramKind.KEEPALIVE:
             self._take_keepalive(datagram)
@@ -194,12 +194,13 @@ class Tracker:
         sa.last_time_ns = datagram.time_ns
         if len(sa.frames) < FRAMES:
             sa.frames.append(datagram.frame)
-        if datagram.encapsulation is not Encapsulation.NONE:
+        if datagram.encapsulation is not _PLAIN:
             sa.encapsulation = datagram.encapsulation
         if record.from_initiator is None:
             return
         peer = sa.initiator if record.from_initiator else sa.responder
-        _note_move(peer, datagram)
+        if peer.moves or peer.port != datagram.source_port or peer.address != datagram.source:
+            _note_move(peer, datagram)
 
     def _relate(self, track: Track, record: MessageRecord, message: IkeMessage, whole: IkeMessage | None) -> None:
         sa = track.sa
@@ -229,7 +230,8 @@ class Tracker:
         if record.retransmission_of is None:
             note_activity(track, record, whole, pending, encrypted)
             if not is_encrypted or len(whole.payloads) > 1:
-                self._negotiation.read(track, record, whole)
+                octets = record.datagram.payload if whole is message else whole.to_bytes()
+                self._negotiation.read(track, record, whole, octets)
         if is_encrypted and not track.is_proven:
             self._note_encrypted(track, record)
 
@@ -247,24 +249,22 @@ class Tracker:
     # What is no message
 
     def _take_keepalive(self, datagram: Datagram) -> None:
-        key = (datagram.source, datagram.source_port, datagram.destination, datagram.destination_port)
+        key = (datagram.source, datagram.source_port, datagram.destination)
         if key in self._keepalives or len(self._keepalives) < self._conversations:
             self._keepalives[key] = self._keepalives.get(key, 0) + 1
 
     def _spread_keepalives(self, tracks: list[Track]) -> None:
-        """Give each conversation's keepalives to the newest IKE SA that was seen at its ports."""
+        """Give keepalives to the newest IKE SA whose peer was seen where they come from (RFC 3948 §2.3)."""
         if not self._keepalives:
             return
-        newest: dict[_Endpoints, IkeSa] = {}
+        newest: dict[tuple[str, int, str], IkeSa] = {}
         for track in tracks:
             sa = track.sa
-            for i_address, i_port in _places(sa.initiator):
-                for r_address, r_port in _places(sa.responder):
-                    newest[i_address, i_port, r_address, r_port] = sa
-        for (source, source_port, destination, destination_port), count in self._keepalives.items():
-            owner = newest.get((source, source_port, destination, destination_port)) or newest.get(
-                (destination, destination_port, source, source_port)
-            )
+            for address, port in _places(sa.initiator):
+                for other, other_port in _places(sa.responder):
+                    newest[address, port, other] = newest[other, other_port, address] = sa
+        for (source, source_port, destination), count in self._keepalives.items():
+            owner = newest.get((source, source_port, destination))
             if owner is not None:
                 owner.nat_keepalives += count
 
@@ -334,11 +334,6 @@ def _places(peer: Peer) -> list[tuple[str, int]]:
 
 
 def _note_move(peer: Peer, datagram: Datagram) -> None:
-    if peer.moves:
-        _, address, port = peer.moves[-1]
-        if address == datagram.source and port == datagram.source_port:
-            return
-    elif peer.address == datagram.source and peer.port == datagram.source_port:
-        return
-    if len(peer.moves) < LISTED:
+    """Note where a peer is, unless it was there already when last seen."""
+    if _place(peer) != (datagram.source, datagram.source_port) and len(peer.moves) < LISTED:
         peer.moves += ((datagram.frame, datagram.source, datagram.source_port),)

@@ -1,7 +1,8 @@
-"""IKE and ESP in TCP (RFC 9329): any segmentation and order gives the same messages; what is lost is found again or told."""
+"""IKE and ESP in TCP (RFC 9329): any segmentation and order gives the same; losses are told."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from struct import pack
 
 import pytest
@@ -65,7 +66,7 @@ def brief(found):
 
 def segments(stream: bytes, cuts: list[int], isn: int) -> list[bytes]:
     places = sorted({0, len(stream), *(c for c in cuts if c < len(stream))})
-    return [frame(isn + 1 + a, stream[a:b]) for a, b in zip(places, places[1:], strict=False)]
+    return [frame(isn + 1 + a, stream[a:b]) for a, b in pairwise(places)]
 
 
 @given(
@@ -190,10 +191,10 @@ def test_snap_length_leaves_headers():
 
 
 def test_reset_and_reuse_of_ports():
-    frames = conversation() + [frame(0, flags=RST)] + [frame(9000, flags=SYN), frame(9001, STREAM)]
+    frames = [*conversation(), frame(0, flags=RST), frame(9000, flags=SYN), frame(9001, STREAM)]
     found, _ = run(frames)
     assert brief(found)[3:] == EXPECTED
-    frames = conversation() + [frame(9000, flags=SYN), frame(9000, flags=SYN), frame(9001, STREAM)]
+    frames = [*conversation(), frame(9000, flags=SYN), frame(9000, flags=SYN), frame(9001, STREAM)]
     found, _ = run(frames)
     assert brief(found)[3:] == EXPECTED
 

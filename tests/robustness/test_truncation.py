@@ -67,6 +67,15 @@ def test_cut_anywhere(capture_file, octets_of):
         assert ("truncated-file" in capture.notice_counts) == (length not in borders), length
 
 
+@pytest.mark.captures(where=lambda c: c.scenario in {"v2-gmac-a", "v2-ccm-a"})
+def test_cut_in_the_first_record(capture_file, octets_of):
+    """No record is made up from the octets of the only one, though no time is known yet to judge by."""
+    data = octets_of(capture_file.path)
+    for length in range(24, record_ends(data)[0][0]):
+        (capture,) = analyze(data[:length]).captures
+        assert capture.packets == 0, length
+
+
 @pytest.mark.captures(where=lambda c: c.scenario in {"v2-redirect-a", "v1-noprop-a"})
 def test_cut_gzip(capture_file, tmp_path):
     """A gzip file cut in the middle: what could be unpacked is used."""
