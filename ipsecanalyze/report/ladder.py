@@ -18,6 +18,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from ipsecanalyze.report.console import make_console
+from ipsecanalyze.report.exchanges import exchange_text
 from ipsecanalyze.report.terminal import FEW_HALF_OPEN
 from ipsecanalyze.report.text import duration, moment, plural, relative, terminal
 
@@ -181,7 +182,7 @@ class _Section:
         return text
 
     def _label(self, message: MessageEntry) -> Text:
-        name = Text(f"{terminal(message['exchange'])} [{_message_id(message)}]", style="heading")
+        name = Text(exchange_text(message["exchange"], message["message_id"]), style="heading")
         words = {None: "", True: " response", False: " request"}[message["is_response"]]
         # The arrow says the direction too: that word goes before anything of the payloads is cut.
         for head in (name.copy().append(words, "not bold"), name):
@@ -235,12 +236,6 @@ def _field(field: TreeEntry) -> Text:
         "  ",
         terminal(field["value"], 2000),
     )
-
-
-def _message_id(message: MessageEntry) -> str:
-    # IKEv1's message IDs are random: decimal digits would say nothing.
-    value = message["message_id"]
-    return f"{value:08x}" if message["version"].startswith("1") and value else str(value)
 
 
 def _payload_texts(message: MessageEntry) -> Iterator[list[Text]]:

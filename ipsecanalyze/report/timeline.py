@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ipsecanalyze.report.exchanges import exchange_text
 from ipsecanalyze.report.text import duration, plural
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _row(exchange: ExchangeEntry, told: dict[int, list[NotifyEntry]]) -> Row:
     row = Row(
         time_ns=exchange["first_time_ns"],
         from_initiator=exchange["initiated_by"] == "initiator",
-        name=f"{exchange['name']} [{_message_id(exchange)}]",
+        name=exchange_text(exchange["name"], exchange["message_id"]),
         frames=_frames(exchange),
         round_trip_ns=exchange["round_trip_ns"],
     )
@@ -108,16 +109,10 @@ def _run_row(run: list[ExchangeEntry]) -> Row:
     return Row(
         time_ns=first["first_time_ns"],
         from_initiator=first["initiated_by"] == "initiator",
-        name=f"{first['name']} [{_message_id(first)}…{_message_id(last)}]",
+        name=exchange_text(first["name"], first["message_id"], last["message_id"]),
         frames=sorted({frame for exchange in run for frame in _frames(exchange)}),
         remarks=[text],
     )
-
-
-def _message_id(exchange: ExchangeEntry) -> str:
-    # IKEv1's message IDs are random: decimal digits would say nothing.
-    value = exchange["message_id"]
-    return str(value) if value < 100_000 else f"{value:08x}"
 
 
 def _tell_course(exchange: ExchangeEntry, row: Row) -> None:

@@ -72,8 +72,7 @@ def _note_v1(track: Track, record: MessageRecord, message: IkeMessage, pending: 
     if kind in PHASE1_V1:
         track.phase1_i += from_initiator
         track.phase1_r += not from_initiator
-        mode = "main mode" if kind == _MAIN else "aggressive mode"
-        record.notes.append(f"{mode} message {track.phase1_i + track.phase1_r}")
+        record.notes.append(f"message {track.phase1_i + track.phase1_r}")
         # Main mode ends with the responder's third message, aggressive mode with the initiator's second one.
         if track.phase1_i >= (3 if kind == _MAIN else 2) and track.phase1_r >= (3 if kind == _MAIN else 1):
             track.phase1_end_ns = track.phase1_end_ns or datagram.time_ns

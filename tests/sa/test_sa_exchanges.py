@@ -176,7 +176,7 @@ def test_ikev1_messages_answer_the_latest_of_the_other_side(kit, peers) -> None:
         quick_mode(kit, peers, 77, 100, back=index == 1, fill=bytes([index]))
     tracker = run(peers.sent)
     assert [record.response_to for record in tracker.messages] == [None, 1, 2, 3, 4, 5, None, 7, 8]
-    assert [record.notes for record in tracker.messages[:2]] == [["main mode message 1"], ["main mode message 2"]]
+    assert [record.notes for record in tracker.messages[:2]] == [["message 1"], ["message 2"]]
     (sa,) = tracker.ike_sas
     assert [(e.name, e.requests, e.responses) for e in sa.exchanges] == [
         ("IDENTITY_PROTECTION", (1, 3, 5), (2, 4, 6)),
