@@ -64,7 +64,7 @@ _HOMES = {
     "write_capture": "capture.writer",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> object:

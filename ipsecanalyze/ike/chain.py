@@ -17,11 +17,11 @@ from ipsecanalyze.ike.payloads import (
     Parser,
     Payload,
     Problems,
-    RawPayload,
     UnframedPayload,
 )
 from ipsecanalyze.ike.payloads.encrypted import parse_encrypted, parse_encrypted_fragment
 from ipsecanalyze.ike.payloads.nat import parse_nat_detection
+from ipsecanalyze.ike.payloads.raw import parse_raw
 from ipsecanalyze.registry import ikev1, ikev2
 
 __all__ = ["MAX_NOTICES", "MAX_PAYLOADS", "parse_payloads", "write_payloads"]
@@ -96,14 +96,15 @@ class _Reader:
         `length` is the payload's own, 0 where not even its header is there.
         """
         data, left = self.data, len(self.data) - position
+        least = _ENCRYPTED[self.major].get(kind)
+        if least is not None and least <= min(length, left) and len(self.payloads) < MAX_PAYLOADS:
+            return self.encrypted(kind, length, position)
         if left < 4:
             self.give_up("payload-overrun", f"{left} octets are left for it", kind, position)
         elif len(self.payloads) >= MAX_PAYLOADS:
             self.give_up("too-many-payloads", f"there are {MAX_PAYLOADS} before it", kind, position)
         elif length < 4:
             self.give_up("payload-length", f"length {length} is less than its header", kind, position)
-        elif kind in _ENCRYPTED[self.major] and min(length, left) >= _ENCRYPTED[self.major][kind]:
-            return self.encrypted(kind, length, position)
         else:
             reason = f"length {length}, {left} octets are left" if length > left else f"length {length} is too short"
             self.give_up("payload-overrun" if length > left else "payload-length", reason, kind, position)
@@ -111,17 +112,25 @@ class _Reader:
 
     def encrypted(self, kind: int, length: int, position: int) -> int:
         """Take SK or SKF, the last payload of its chain, as far as it is there; returns where it ends."""
-        end = min(position + length, len(self.data))
-        missing = position + length - end
-        if missing and not self.cut:
-            self.note("payload-overrun", f"payload {_type_name(2, kind)}: {missing} octets are missing", position)
+        data = self.data
+        end = position + length
+        missing = 0
+        if end > len(data):
+            missing, end = end - len(data), len(data)
+            if not self.cut:
+                self.note("payload-overrun", f"payload {_type_name(2, kind)}: {missing} octets are missing", position)
         problems: Problems = []
-        body = self.data[position + 4 : end]
-        payload = (parse_encrypted if kind == _SK else parse_encrypted_fragment)(kind, body, problems)
-        payload.inner_type = self.data[position]
+        payload = (parse_encrypted if kind == _SK else parse_encrypted_fragment)(
+            kind, data[position + 4 : end], problems
+        )
+        payload.inner_type = data[position]
         payload.missing = missing
-        self.tell(problems, position)
-        self.head(payload, position)
+        if problems:
+            self.tell(problems, position)
+        payload.offset = position + self.shift
+        if data[position + 1]:
+            self.flag(payload, data[position + 1])
+        self.payloads.append(payload)
         return end
 
     def tell(self, problems: Problems, position: int) -> None:
@@ -130,14 +139,10 @@ class _Reader:
             self.note(slug, message, position + 4 + at)
         problems.clear()
 
-    def head(self, payload: Payload, position: int) -> None:
-        """Set what the generic header says and take the payload."""
-        payload.offset = position + self.shift
-        flags = self.data[position + 1]
-        if flags:
-            payload.critical = self.major == 2 and flags >= 0x80
-            payload.reserved = flags & 0x7F if self.major == 2 else flags
-        self.payloads.append(payload)
+    def flag(self, payload: Payload, flags: int) -> None:
+        """Set what the second octet of the generic header says."""
+        payload.critical = self.major == 2 and flags >= 0x80
+        payload.reserved = flags & 0x7F if self.major == 2 else flags
 
 
 def parse_payloads(
@@ -171,22 +176,21 @@ def parse_payloads(
         if not 4 <= length <= left or kind in last_types or len(payloads) >= MAX_PAYLOADS:
             position = reader.stop(kind, position, length)
             break
-        body = data[position + 4 : position + length]
-        parser = parsers.get(kind)
-        payload: Payload
-        if parser is None:
-            payload = RawPayload(type=kind, data=body)
-        else:
-            try:
-                payload = parser(kind, body, problems)
-            except WireError as error:
-                payload = reader.malformed(kind, body, error, position)
-                problems.clear()
-            if problems:
-                reader.tell(problems, position)
-        reader.head(payload, position)
+        following = position + length
+        body = data[position + 4 : following]
+        try:
+            payload = parsers.get(kind, parse_raw)(kind, body, problems)
+        except WireError as error:
+            payload = reader.malformed(kind, body, error, position)
+            problems.clear()
+        if problems:
+            reader.tell(problems, position)
+        payload.offset = position + offset
+        if data[position + 1]:
+            reader.flag(payload, data[position + 1])
+        payloads.append(payload)
         kind = data[position]
-        position += length
+        position = following
     return tuple(payloads), data[position:], tuple(reader.notices)
 
 

@@ -24,6 +24,7 @@ class OpenEnum(IntEnum):
     status: str
 
     def __new__(cls, value: int, reference: str = "", status: str = "current") -> Self:
+        """A member, as its row declares it."""
         member = int.__new__(cls, value)
         member._value_ = value
         member.reference = reference

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from ipsecanalyze.capture.packet import Datagram
-from ipsecanalyze.sa.records import IkeSa, Peer, State
+from ipsecanalyze.sa.records import IkeSa, MessageRecord, Peer, State
 from ipsecanalyze.sa.track import Track
 
 __all__ = ["SaTable"]
@@ -24,10 +24,11 @@ class SaTable:
     """IKE SAs by SPIs.
 
     At most `half_open` attempts that never got past their first exchange are kept, the oldest is dropped first;
-    at most `ike_sas` in all, where attempts give way and nothing else does. `on_drop` is called for what is dropped.
+    at most `ike_sas` in all, where attempts give way and nothing else does. `on_drop` gets the records of what is
+    dropped.
     """
 
-    def __init__(self, half_open: int, ike_sas: int, on_drop: Callable[[Track], None]) -> None:
+    def __init__(self, half_open: int, ike_sas: int, on_drop: Callable[[list[MessageRecord]], None]) -> None:
         self._half_open_limit = max(1, half_open)
         self._limit = max(1, ike_sas)
         self._on_drop = on_drop
@@ -135,7 +136,7 @@ class SaTable:
             del self._by_pair[track.spi_pair]
         self._forget_first(track)
         self._end_retry(track)
-        self._on_drop(track)
+        self._on_drop(track.records)
 
     def _forget_first(self, track: Track) -> None:
         key = track.initial_key

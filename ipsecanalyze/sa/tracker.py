@@ -34,9 +34,9 @@ class Tracker:
 
     def __init__(self, limits: Limits | None = None) -> None:
         limits = limits or Limits()
-        self._table = SaTable(limits.half_open, limits.ike_sas, self._dropped)
-        self._negotiation = Negotiation(self._table)
         self._messages = MessageStore(limits.messages, limits.message_octets)
+        self._table = SaTable(limits.half_open, limits.ike_sas, self._messages.remove)
+        self._negotiation = Negotiation(self._table)
         self._notices = NoticeStore(limits.notices)
         self._cisco = CiscoReassembler()
         self._fragments: FragmentBook[int] = FragmentBook()
@@ -283,9 +283,6 @@ class Tracker:
         if not track.told & bit:
             track.told |= bit
             self._notices.add(Notice(slug, f"{track.sa.id}: {message}", frame))
-
-    def _dropped(self, track: Track) -> None:
-        self._messages.remove(track.records)
 
     def _tell_limits(self) -> None:
         table, messages = self._table, self._messages

@@ -25,6 +25,7 @@ __all__ = [
     "RawPayload",
     "UnframedPayload",
     "parse_framed",
+    "parse_raw",
 ]
 
 
@@ -167,3 +168,9 @@ def parse_framed(kind: int, body: bytes, problems: Problems) -> FramedPayload:
     if found is None:
         raise WireError(f"payload type {kind} is not one of those that are only framed", layer="payload", offset=0)
     return found(type=kind, data=body)
+
+
+def parse_raw(kind: int, body: bytes, problems: Problems) -> RawPayload:
+    """Keep the body of a payload of a type that is unknown or private; never raises."""
+    del problems
+    return RawPayload(type=kind, data=body)
