@@ -124,9 +124,11 @@ def _chain(data: bytes, offset: int, header: PcapHeader, reference: int | None, 
     unpack, size = header.record_struct.unpack_from, header.record_header_size
     units = 1_000_000_000 if header.nanoseconds else 1_000_000
     end = len(data)
+    # One record that ends with the file is believed by its time; where no time is known yet, two are needed.
+    needed = 2 if reference is None else 1
     for links in range(3):
         if offset + size > end:
-            return links > 0 and final and (offset == end or links == 2)
+            return links >= needed and final and (offset == end or links == 2)
         seconds, fraction, captured, wire = unpack(data, offset)
         if fraction >= units or not 0 < captured <= COMMON_SNAPLEN or captured > wire or wire > MAX_RECORD:
             return False
