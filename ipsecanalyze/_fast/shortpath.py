@@ -8,6 +8,7 @@ must give exactly what the general path gives; whatever is odd in the least is l
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -54,6 +55,8 @@ _ETHERTYPE_AT: Final = {1: (12, _ETHERNET_SIZE), 113: (14, 16), 276: (0, 20)}
 _MARKER: Final = b"\0\0\0\0"
 _IKE_VERSIONS: Final = frozenset((0x10, *range(0x20, 0x30)))
 _ECHOES: Final = frozenset((0, 8, 128, 129))
+#: Members of enums are looked up slowly, and these are for every packet.
+_IKE, _UDP_CARRIES, _NOTHING_CARRIES = DatagramKind.IKE, Encapsulation.UDP, Encapsulation.NONE
 
 
 class ShortPath:
@@ -347,8 +350,8 @@ class ShortPath:
         marked: bool,
     ) -> int:
         """An IKE message on port 4500 behind a marker, or on port 500 without one."""
-        source, destination = endpoints(key)
-        nat_traversal = NAT_T_PORT in (source[1], destination[1])
+        source, source_port, destination, destination_port = _route(key)
+        nat_traversal = source_port == NAT_T_PORT or destination_port == NAT_T_PORT
         if special is not None or marked != nat_traversal or captured < start + 12:
             return Verdict.UDP
         if marked:
@@ -358,26 +361,36 @@ class ShortPath:
         time_ns, frame, ttl, service, dont_fragment = header
         intake.datagrams.append(
             Datagram(
-                DatagramKind.IKE,
-                address_text(source[0]),
-                address_text(destination[0]),
+                _IKE,
+                source,
+                destination,
                 data[start:captured],
                 frame,
                 time_ns,
                 end - start,
-                source[1],
-                destination[1],
-                Encapsulation.UDP if marked else Encapsulation.NONE,
+                source_port,
+                destination_port,
+                _UDP_CARRIES if marked else _NOTHING_CARRIES,
                 False,
                 ttl,
                 service,
                 dont_fragment,
                 data[ip_header + 4] << 8 | data[ip_header + 5] if len(key) == 12 else 0,
-                interface=intake.interface,
-                capture=intake.capture,
+                (),
+                1,
+                None,
+                intake.interface,
+                intake.capture,
             )
         )
         return Verdict.IKE
+
+
+@lru_cache(maxsize=4096)
+def _route(key: bytes) -> tuple[str, int, str, int]:
+    """Source and destination in words: address and port of each."""
+    source, destination = endpoints(key)
+    return address_text(source[0]), source[1], address_text(destination[0]), destination[1]
 
 
 def _strange(*_packet: object) -> int:

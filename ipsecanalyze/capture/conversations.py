@@ -11,6 +11,7 @@ __all__ = ["Conversations", "Endpoint"]
 
 Endpoint = tuple[bytes, int]
 """(address, port)."""
+_NO_SPI = bytes(8)
 
 
 class Conversations:
@@ -46,12 +47,15 @@ class Conversations:
 
     def remember_spi(self, spi: bytes) -> None:
         """An IKE message with this initiator SPI was seen on port 500 or 4500."""
-        if len(spi) < 8 or not any(spi):
+        spis = self._spis
+        if spi in spis:
+            spis.move_to_end(spi)
             return
-        self._spis[spi] = None
-        self._spis.move_to_end(spi)
-        if len(self._spis) > self._limit:
-            self._spis.popitem(last=False)
+        if len(spi) < 8 or spi == _NO_SPI:
+            return
+        spis[spi] = None
+        if len(spis) > self._limit:
+            spis.popitem(last=False)
             self.evicted += 1
 
     def knows_spi(self, spi: bytes) -> bool:

@@ -162,6 +162,10 @@ def parse_payloads(
 
     Returns the payloads, the octets behind the last one, and notices. Never raises on any octets.
     """
+    if first_type == _SK and major == 2 and data[1:4] == b"\0" + len(data).to_bytes(4)[2:] and len(data) < 1 << 16:
+        # One SK payload and nothing else is what most messages of most captures are.
+        lone = EncryptedPayload(type=_SK, data=data[4:], inner_type=data[0], offset=offset)
+        return (lone,), b"", ()
     reader = _Reader(data, major, offset, cut)
     parsers = _PARSERS[major]
     if major == 1 and exchange_type in _V1_PHASE_1_EXCHANGES:

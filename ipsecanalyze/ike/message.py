@@ -24,7 +24,7 @@ from ipsecanalyze.ike.header import (
 from ipsecanalyze.ike.payloads import Payload, TreeLine, UnframedPayload
 from ipsecanalyze.ike.text import measured
 
-__all__ = ["IkeMessage", "parse_ike"]
+__all__ = ["IkeMessage", "parse_ike", "read_head"]
 
 _P = TypeVar("_P", bound=Payload)
 
@@ -33,7 +33,7 @@ _ENCRYPTED_V2 = (46, 53)
 _FRAGMENT_V1 = 132
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class IkeMessage:
     """An IKE message of either version (RFC 7296 §3.1, RFC 2408 §3.1)."""
 
@@ -146,14 +146,22 @@ class IkeMessage:
         return lines
 
 
-def _length_notice(length: int, there: int) -> Notice | None:
-    if length == there:
-        return None
+def _length_notice(length: int, there: int) -> Notice:
+    """What is wrong with a declared length that is not that of the octets that are there."""
     if length < HEADER_OCTETS:
         return Notice("length-mismatch", f"declared length {length} is less than the header", offset=24)
     if length > there:
         return Notice("truncated", f"{length} octets declared, {there} are there", offset=there)
     return Notice("length-mismatch", f"{there - length} octets behind the declared length {length}", offset=length)
+
+
+def read_head(data: bytes) -> IkeMessage:
+    """Read the header alone: a message without its payloads, whatever else is in `data`.
+
+    Raises WireError where there is no header: fewer than 28 octets, or major version 0. RFC 7296 §3.1, RFC 2408 §3.1.
+    """
+    spi_i, spi_r, next_payload, version, exchange_type, flags, message_id, length = read_header(data)
+    return IkeMessage(spi_i, spi_r, next_payload, version >> 4, version & 15, exchange_type, flags, message_id, length)
 
 
 def parse_ike(data: bytes) -> IkeMessage:
@@ -162,41 +170,29 @@ def parse_ike(data: bytes) -> IkeMessage:
     Raises WireError where there is no header: fewer than 28 octets, or major version 0. Everything else that is wrong
     is told in `notices`. RFC 7296 §3, RFC 2408 §3.
     """
-    spi_i, spi_r, next_payload, version, exchange_type, flags, message_id, length = read_header(data)
-    major = version >> 4
+    message = read_head(data)
+    major, length, next_payload = message.major, message.length, message.next_payload
     there = len(data)
-    notice = _length_notice(length, there) if length != there else None
     end = min(length, there) if length >= HEADER_OCTETS else there
     content = data[HEADER_OCTETS:end]
-    payloads: tuple[Payload, ...] = ()
-    encrypted, trailing = b"", b""
     notices: tuple[Notice, ...] = ()
+    trailing = b""
     if major > 2:
-        notices = (Notice("unknown-version", f"IKE version {major}.{version & 15}", offset=17),)
+        notices = (Notice("unknown-version", f"IKE version {message.version_text}", offset=17),)
         if next_payload or content:
             reason = "the version is unknown"
-            payloads = (UnframedPayload(type=next_payload, data=content, reason=reason, offset=HEADER_OCTETS),)
-    elif major == 1 and flags & FLAG_ENCRYPTION and next_payload != _FRAGMENT_V1:
-        encrypted = content
+            message.payloads = (UnframedPayload(type=next_payload, data=content, reason=reason, offset=HEADER_OCTETS),)
+    elif major == 1 and message.flags & FLAG_ENCRYPTION and next_payload != _FRAGMENT_V1:
+        message.encrypted_data = content
     else:
-        payloads, trailing, notices = parse_payloads(
-            content, next_payload, major, HEADER_OCTETS, exchange_type, cut=length > there
+        message.payloads, trailing, notices = parse_payloads(
+            content, next_payload, major, HEADER_OCTETS, message.exchange_type, cut=length > there
         )
         if trailing:
             at = HEADER_OCTETS + len(content) - len(trailing)
             notices += (Notice("trailing-octets", f"{len(trailing)} octets behind the last payload", offset=at),)
-    return IkeMessage(
-        spi_i=spi_i,
-        spi_r=spi_r,
-        next_payload=next_payload,
-        major=major,
-        minor=version & 15,
-        exchange_type=exchange_type,
-        flags=flags,
-        message_id=message_id,
-        length=length,
-        payloads=payloads,
-        encrypted_data=encrypted,
-        trailing=trailing + data[end:],
-        notices=notices if notice is None else (notice, *notices),
-    )
+    if length != there:
+        trailing += data[end:]
+        notices = (_length_notice(length, there), *notices)
+    message.trailing, message.notices = trailing, notices
+    return message

@@ -51,16 +51,21 @@ def _packed(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in plain else socket.AF_INET, plain)
 
 
+@lru_cache(maxsize=len(HASHES_V1))
+def _fresh(function: str) -> hashlib._Hash:
+    # Copying one is quicker than asking the library for another.
+    return hashlib.new(function, usedforsecurity=False)
+
+
 def detection_hash(spis: bytes, address: str, port: int, function: str = "sha1") -> bytes:
     """The NAT detection hash of an address and port.
 
     `spis` are the 16 octets that the IKE message begins with, so that a first message, whose responder SPI is zero,
     is hashed with zero. Source: RFC 7296 §2.23; RFC 3947 §3.2 (where `function` is the negotiated hash).
     """
-    data = spis + _packed(address) + port.to_bytes(2)
-    if function == "sha1":
-        return hashlib.sha1(data, usedforsecurity=False).digest()
-    return hashlib.new(function, data, usedforsecurity=False).digest()
+    digest = _fresh(function).copy()
+    digest.update(spis + _packed(address) + port.to_bytes(2))
+    return digest.digest()
 
 
 def note_source_hashes(peer: Peer, hashes: Iterable[bytes], expected: bytes) -> None:

@@ -6,24 +6,16 @@ Retransmissions never get here. Who sent the message and which exchange it belon
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ipsecanalyze.ike.message import IkeMessage
-from ipsecanalyze.ike.payloads import (
-    IdPayload,
-    KePayload,
-    NatDetectionPayload,
-    NoncePayload,
-    NotifyPayload,
-    SaPayload,
-    VendorIdPayload,
-    notify_data,
-)
+from ipsecanalyze.ike.payloads import IdPayload, KePayload, Proposal, notify_data
 from ipsecanalyze.registry import ikev1, ikev2
+from ipsecanalyze.registry.vendor_ids import identify
 from ipsecanalyze.sa import algorithms, nat
+from ipsecanalyze.sa.clear import STATUS, Clear
 from ipsecanalyze.sa.exchanges import INITIAL_V2, PHASE1_V1
-from ipsecanalyze.sa.fingerprint import VENDOR_ID_OCTETS, Fingerprints, Part
+from ipsecanalyze.sa.fingerprint import Fingerprints
 from ipsecanalyze.sa.records import Algorithm, Certainty, MessageRecord, Mode, NotifySeen, Peer
 from ipsecanalyze.sa.states import Event, advance
 from ipsecanalyze.sa.table import SaTable
@@ -34,33 +26,11 @@ __all__ = ["Negotiation"]
 _COOKIE = int(ikev2.NotifyType.COOKIE)
 _INVALID_KE = int(ikev2.NotifyType.INVALID_KE_PAYLOAD)
 _REDIRECT = int(ikev2.NotifyType.REDIRECT)
-_NAT_SOURCE = int(ikev2.NotifyType.NAT_DETECTION_SOURCE_IP)
-_NAT_DESTINATION = int(ikev2.NotifyType.NAT_DETECTION_DESTINATION_IP)
+_SA_V2 = int(ikev2.PayloadType.SA)
+#: Their data, hashes, says nothing in words; what it means is in `Peer.behind_nat`.
+_NAT_HASHES = (int(ikev2.NotifyType.NAT_DETECTION_SOURCE_IP), int(ikev2.NotifyType.NAT_DETECTION_DESTINATION_IP))
 #: Notification data whose words are remembered: what everyone sends, and nothing that is different each time.
 _REMEMBERED_OCTETS = 16
-_NAT_HASHES = (_NAT_SOURCE, _NAT_DESTINATION)
-#: Notify types below are errors, in both versions (RFC 7296 §3.10.1, RFC 2408 §3.14.1).
-_STATUS = 16384
-
-
-@dataclass(slots=True)
-class _Clear:
-    """The payloads of a message that matter, sorted."""
-
-    octets: bytes
-    """The message."""
-    offer: SaPayload | None = None
-    offer_octets: bytes = b""
-    """The body of the SA payload, to know it again by."""
-    notifies: list[NotifyPayload] = field(default_factory=list)
-    look: list[Part] = field(default_factory=list)
-    """The payloads in order, for the fingerprint."""
-    nat_v1: tuple[bytes, ...] = ()
-    nat_sources: tuple[bytes, ...] = ()
-    nat_destination: bytes | None = None
-    has_error: bool = False
-    has_nonce: bool = False
-    has_cookie: bool = False
 
 
 class Negotiation:
@@ -71,24 +41,25 @@ class Negotiation:
         self._fingerprints = Fingerprints()
         self._suites = algorithms.Suites()
 
-    def read(self, track: Track, record: MessageRecord, message: IkeMessage, octets: bytes) -> None:
-        """Take a message of the IKE SA, with its octets, that is no retransmission."""
+    def read(self, track: Track, record: MessageRecord, message: IkeMessage, clear: Clear) -> None:
+        """Take a message of the IKE SA that is no retransmission: its header, and what it says in the clear.
+
+        Of IKEv1 messages the payloads are looked at too.
+        """
         sender = track.sa.responder if record.from_initiator is False else track.sa.initiator
-        clear = _sort(message, sender, octets)
+        _note_sender(sender, clear)
         if clear.notifies:
-            _note_notifies(track, record, message, clear.notifies)
+            _note_notifies(track, record, message.major, clear.notifies)
         if message.major == 2:
             self._read_v2(track, record, message, clear)
         else:
             self._read_v1(track, record, message, clear, sender)
-        offer = clear.offer
-        if offer is not None and not sender.fingerprint:
-            look = tuple(clear.look)
-            sender.fingerprint = self._fingerprints.of(message, look, offer.proposals, clear.offer_octets)
+        if clear.proposals is not None and not sender.fingerprint:
+            sender.fingerprint = self._fingerprints.of(message, tuple(clear.look), clear.proposals, clear.offer)
 
     # IKEv2
 
-    def _read_v2(self, track: Track, record: MessageRecord, message: IkeMessage, clear: _Clear) -> None:
+    def _read_v2(self, track: Track, record: MessageRecord, message: IkeMessage, clear: Clear) -> None:
         if message.exchange_type not in INITIAL_V2:
             if clear.has_error and record.is_response:
                 self._refused(track)
@@ -96,36 +67,36 @@ class Negotiation:
         if clear.nat_sources or clear.nat_destination is not None:
             _detect_nat(track, record, clear, clear.nat_sources, clear.nat_destination, "sha1")
         if not record.is_response:
-            if clear.offer is not None:
-                track.sa.offered = self._suites.of(2, clear.offer.proposals, clear.offer_octets)
+            if clear.proposals is not None:
+                track.sa.offered = self._suites.of(2, clear.proposals, clear.offer)
             self._happened(track, Event.OFFER)
             if clear.has_cookie:
                 record.notes.append("returns the cookie")
-        elif clear.offer is not None or message.next_payload == ikev2.PayloadType.SA or clear.has_nonce:
+        elif clear.proposals is not None or clear.nonce_length is not None or message.next_payload == _SA_V2:
             # The snap length may have cut the SA payload; a resumed session has none (RFC 5723 §4.3).
-            if clear.offer is not None:
-                suites = self._suites.of(2, clear.offer.proposals, clear.offer_octets)
+            if clear.proposals is not None:
+                suites = self._suites.of(2, clear.proposals, clear.offer)
                 track.sa.chosen = suites[0] if suites else []
             self._happened(track, Event.ANSWER)
             self._table.answered(track)
         else:
             self._asked_again_or_refused(track, record, clear)
 
-    def _asked_again_or_refused(self, track: Track, record: MessageRecord, clear: _Clear) -> None:
+    def _asked_again_or_refused(self, track: Track, record: MessageRecord, clear: Clear) -> None:
         sa = track.sa
-        for notify in clear.notifies:
-            if notify.notify_type == _COOKIE:
+        for kind, data in clear.notifies:
+            if kind == _COOKIE:
                 sa.cookie_rounds += 1
                 record.notes.append("cookie requested")
-            elif notify.notify_type == _INVALID_KE:
-                wanted = int.from_bytes(notify.data[:2])
+            elif kind == _INVALID_KE:
+                wanted = int.from_bytes(data[:2])
                 refused = sa.initiator.key_exchange_groups[-1] if sa.initiator.key_exchange_groups else None
                 if len(sa.invalid_ke_rounds) < LISTED:
                     sa.invalid_ke_rounds += (wanted,)
                 name = ikev2.KeyExchange(wanted).name
                 before = "" if refused is None else f"{ikev2.KeyExchange(refused).name} refused, "
                 record.notes.append(f"{before}wants {name}")
-            elif notify.notify_type >= _STATUS and notify.notify_type != _REDIRECT:
+            elif kind >= STATUS and kind != _REDIRECT:
                 continue
             else:
                 self._refused(track)
@@ -135,7 +106,7 @@ class Negotiation:
 
     # IKEv1
 
-    def _read_v1(self, track: Track, record: MessageRecord, message: IkeMessage, clear: _Clear, sender: Peer) -> None:
+    def _read_v1(self, track: Track, record: MessageRecord, message: IkeMessage, clear: Clear, sender: Peer) -> None:
         sa = track.sa
         if message.exchange_type not in PHASE1_V1:
             if clear.has_error:
@@ -143,9 +114,9 @@ class Negotiation:
             return
         if sa.mode is None:
             sa.mode = Mode.MAIN if message.exchange_type == ikev1.ExchangeType.IDENTITY_PROTECTION else Mode.AGGRESSIVE
-        if clear.offer is not None:
-            suites = self._suites.of(1, clear.offer.proposals, clear.offer_octets)
-            self._suites_v1(track, suites, clear.offer, sent_by_initiator=sender is sa.initiator)
+        if clear.proposals is not None:
+            suites = self._suites.of(1, clear.proposals, clear.offer)
+            self._suites_v1(track, suites, clear.proposals, sent_by_initiator=sender is sa.initiator)
         if any(isinstance(payload, KePayload) for payload in message.payloads):
             group = next((a.id for a in sa.chosen or (sa.offered[0] if sa.offered else []) if a.type == "KE"), None)
             if group is not None and len(sender.key_exchange_groups) < LISTED:
@@ -161,7 +132,7 @@ class Negotiation:
                 _detect_nat(track, record, clear, clear.nat_v1[1:], clear.nat_v1[0], function)
 
     def _suites_v1(
-        self, track: Track, suites: list[list[Algorithm]], offer: SaPayload, *, sent_by_initiator: bool
+        self, track: Track, suites: list[list[Algorithm]], proposals: tuple[Proposal, ...], *, sent_by_initiator: bool
     ) -> None:
         sa = track.sa
         if sent_by_initiator:
@@ -169,9 +140,9 @@ class Negotiation:
             self._happened(track, Event.OFFER)
             return
         sa.chosen = suites[0] if suites else []
-        life = algorithms.lifetime(offer.proposals)
+        life = algorithms.lifetime(proposals)
         sa.lifetime_seconds, sa.lifetime_kilobytes = life.seconds, life.kilobytes
-        method = algorithms.authentication(offer.proposals)
+        method = algorithms.authentication(proposals)
         if method is not None:
             sa.authentication_initiator, sa.authentication_responder = algorithms.authentication_methods(method)
         self._happened(track, Event.ANSWER)
@@ -187,88 +158,49 @@ class Negotiation:
         track.sa.state = advance(track.sa.state, event)
 
 
-def _sort(message: IkeMessage, sender: Peer, octets: bytes) -> _Clear:
-    """Sort the payloads, and take from them what concerns the sender alone."""
-    clear = _Clear(octets)
-    look = clear.look
-    for payload in message.payloads:
-        # The order is that of their number in ordinary first messages.
-        kind: int = payload.type
-        if isinstance(payload, NotifyPayload):
-            _sort_notify(clear, payload)
-        elif isinstance(payload, KePayload) and payload.group is not None:
-            look.append((kind, payload.group))
-            if len(sender.key_exchange_groups) < LISTED:
-                sender.key_exchange_groups += (payload.group,)
-        elif isinstance(payload, VendorIdPayload):
-            look.append((kind, payload.data[:VENDOR_ID_OCTETS]))
-            _note_vendor_id(sender, payload)
-        else:
-            look.append(kind)
-            if isinstance(payload, NoncePayload):
-                sender.nonce_length = len(payload.data)
-                clear.has_nonce = True
-            elif isinstance(payload, SaPayload):
-                if clear.offer is None:
-                    start = payload.offset
-                    clear.offer = payload
-                    clear.offer_octets = octets[start + 4 : start + int.from_bytes(octets[start + 2 : start + 4])]
-            elif isinstance(payload, NatDetectionPayload):
-                clear.nat_v1 += (payload.data,)
-    return clear
-
-
-def _sort_notify(clear: _Clear, payload: NotifyPayload) -> None:
-    kind = payload.notify_type
-    clear.look.append((payload.type, kind))
-    clear.notifies.append(payload)
-    if kind == _NAT_SOURCE:
-        clear.nat_sources += (payload.data,)
-    elif kind == _NAT_DESTINATION:
-        clear.nat_destination = payload.data
-    elif kind == _COOKIE:
-        clear.has_cookie = True
-    elif kind < _STATUS:
-        clear.has_error = True
-
-
-def _note_vendor_id(sender: Peer, payload: VendorIdPayload) -> None:
-    known = sender.vendor_id_data
-    if len(known) < LISTED and payload.data not in known:
-        sender.vendor_id_data += (payload.data,)
-        sender.vendor_ids += (payload.text,)
+def _note_sender(sender: Peer, clear: Clear) -> None:
+    """Take what concerns the sender alone."""
+    if clear.nonce_length is not None:
+        sender.nonce_length = clear.nonce_length
+    if clear.groups and len(sender.key_exchange_groups) < LISTED:
+        sender.key_exchange_groups += clear.groups
+    for data in clear.vendor_ids:
+        known = sender.vendor_id_data
+        if len(known) < LISTED and data not in known:
+            sender.vendor_id_data += (data,)
+            sender.vendor_ids += (identify(data).label,)
 
 
 @lru_cache(maxsize=1024)
 def _worded(major: int, kind: int, data: bytes) -> tuple[str, bool, str]:
     """Name, whether it is an error, and the data in words."""
     registered = ikev2.NotifyType(kind) if major == 2 else ikev1.NotifyType(kind)
-    describe = notify_data.describe_v2 if major == 2 else notify_data.describe_v1
-    return registered.name, registered.is_error, describe(kind, data) if data else ""
+    return registered.name, registered.is_error, _describe(major, kind, data) if data else ""
 
 
-def _note_notifies(track: Track, record: MessageRecord, message: IkeMessage, notifies: list[NotifyPayload]) -> None:
+def _describe(major: int, kind: int, data: bytes) -> str:
+    return notify_data.describe_v2(kind, data) if major == 2 else notify_data.describe_v1(kind, data)
+
+
+def _note_notifies(track: Track, record: MessageRecord, major: int, notifies: list[tuple[int, bytes]]) -> None:
     seen = track.sa.notifies
     frame = record.datagram.frame
     from_initiator = record.from_initiator is not False
-    major = message.major
-    for notify in notifies[: LISTED - len(seen)]:
-        kind, data = notify.notify_type, notify.data
+    for kind, data in notifies[: LISTED - len(seen)]:
         if not data or kind in _NAT_HASHES:
-            # The NAT detection hashes say nothing in words; what they mean is in `Peer.behind_nat`.
             name, is_error, words = _worded(major, kind, b"")
         elif len(data) <= _REMEMBERED_OCTETS:
             name, is_error, words = _worded(major, kind, data)
         else:
             name, is_error, _ = _worded(major, kind, b"")
-            words = notify.description
+            words = _describe(major, kind, data)
         seen.append(NotifySeen(frame, kind, name, is_error, from_initiator, words))
 
 
 def _detect_nat(
     track: Track,
     record: MessageRecord,
-    clear: _Clear,
+    clear: Clear,
     sources: tuple[bytes, ...],
     destination: bytes | None,
     function: str,
@@ -277,12 +209,11 @@ def _detect_nat(
     sender, receiver = sa.initiator, sa.responder
     if record.from_initiator is False:
         sender, receiver = receiver, sender
-    spis = clear.octets[:16]
     if sources:
-        expected = nat.detection_hash(spis, datagram.source, datagram.source_port, function)
+        expected = nat.detection_hash(clear.spis, datagram.source, datagram.source_port, function)
         nat.note_source_hashes(sender, sources, expected)
         nat.judge(sender)
     if destination is not None:
-        expected = nat.detection_hash(spis, datagram.destination, datagram.destination_port, function)
+        expected = nat.detection_hash(clear.spis, datagram.destination, datagram.destination_port, function)
         nat.note_destination_hash(receiver, destination, expected)
         nat.judge(receiver)

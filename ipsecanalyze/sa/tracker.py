@@ -10,10 +10,11 @@ from ipsecanalyze._fast.contract import Limits
 from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation
 from ipsecanalyze.errors import Notice, WireError
 from ipsecanalyze.ike.fragments import CiscoReassembler, FragmentBook
-from ipsecanalyze.ike.message import IkeMessage, parse_ike
+from ipsecanalyze.ike.message import IkeMessage, parse_ike, read_head
 from ipsecanalyze.ike.payloads import EncryptedFragmentPayload, EncryptedPayload
 from ipsecanalyze.sa import conclusions
 from ipsecanalyze.sa.activity import note_activity
+from ipsecanalyze.sa.clear import Clear, glance, read_clear
 from ipsecanalyze.sa.exchanges import INITIAL_V2, PHASE1_V1, is_repeated_offer, match_v1, match_v2, note_fragment
 from ipsecanalyze.sa.negotiation import Negotiation
 from ipsecanalyze.sa.records import IkeSa, MessageRecord, Peer
@@ -84,8 +85,10 @@ class Tracker:
     # Messages
 
     def _take_message(self, datagram: Datagram) -> MessageRecord | None:
+        octets = datagram.payload
+        clear = glance(octets)
         try:
-            message = parse_ike(datagram.payload)
+            message = parse_ike(octets) if clear is None else read_head(octets)
         except WireError as error:
             self._notices.add(Notice(error.slug, f"no IKE message: {error}", datagram.frame, error.offset))
             return None
@@ -102,7 +105,7 @@ class Tracker:
         if self._messages.add(record) and not track.is_proven:
             track.records.append(record)
         self._note_place(track, record)
-        self._relate(track, record, message, whole)
+        self._relate(track, record, message, whole, clear)
         return record
 
     def _whole(self, record: MessageRecord, message: IkeMessage) -> IkeMessage | None:
@@ -202,7 +205,9 @@ class Tracker:
         if peer.moves or peer.port != datagram.source_port or peer.address != datagram.source:
             _note_move(peer, datagram)
 
-    def _relate(self, track: Track, record: MessageRecord, message: IkeMessage, whole: IkeMessage | None) -> None:
+    def _relate(
+        self, track: Track, record: MessageRecord, message: IkeMessage, whole: IkeMessage | None, clear: Clear | None
+    ) -> None:
         sa = track.sa
         kind = message.major << 8 | message.exchange_type
         name = self._names.get(kind)
@@ -230,8 +235,9 @@ class Tracker:
         if record.retransmission_of is None:
             note_activity(track, record, whole, pending, encrypted)
             if not is_encrypted or len(whole.payloads) > 1:
-                octets = record.datagram.payload if whole is message else whole.to_bytes()
-                self._negotiation.read(track, record, whole, octets)
+                if clear is None:
+                    clear = read_clear(whole, record.datagram.payload if whole is message else whole.to_bytes())
+                self._negotiation.read(track, record, whole, clear)
         if is_encrypted and not track.is_proven:
             self._note_encrypted(track, record)
 
