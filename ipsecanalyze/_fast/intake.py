@@ -19,10 +19,11 @@ from ipsecanalyze.esp.flow import Flow, FlowTable
 
 __all__ = ["FLUSH_EVERY", "Intake", "Lane", "circumstances"]
 
-#: Packets of the capture after which the waiting arrivals are counted.
-FLUSH_EVERY: Final = 131_072
-#: Lanes that are remembered from one batch to the next.
-_LANES_KEPT: Final = 262_144
+#: Packets of the capture after which the waiting arrivals are counted. One takes about 250 octets, so 49 MB may wait;
+#: where thousands of flows are interleaved, shorter batches would have too few packets of each.
+FLUSH_EVERY: Final = 196_608
+#: Lanes that are kept from one batch to the next; where there are more, they begin anew.
+_LANES_KEPT: Final = 65_536
 
 #: Where the arrivals of a flow wait, and the ports that they came with (source << 16 | destination).
 Lane = tuple[list[Arrival], int]
@@ -56,7 +57,7 @@ class Intake:
         self.datagrams: list[Datagram] = []
         """What Python must see, until it is fetched."""
         self.lanes: dict[bytes, Lane] = {}
-        """The lanes of this batch by the octets that the short path finds them with."""
+        """The lanes by the octets that the short path finds them with."""
         self.packets = 0
         self.octets = 0
         self.truncated = 0
@@ -64,25 +65,19 @@ class Intake:
         self.latest: int | None = None
         self.quick = [0, 0, 0, 0, 0, 0]
         """Packets by the short path's verdict (see `shortpath.Verdict`)."""
-        self._waiting: dict[Flow, list[Arrival]] = {}
+        self._waiting: dict[Flow, list[Arrival]] = {}  # the lists of these lanes, emptied and not replaced
         self._overflow: list[Arrival] = []  # of flows beyond the limit
-        self._known: dict[bytes, tuple[Flow, int]] = {}
 
     def lane(
         self, key: bytes, protocol: str, addresses: bytes, spi: int, encapsulation: Encapsulation, ports: int
     ) -> Lane:
         """The lane for `key`, which stands for all that follows; `addresses` are source and destination in a row."""
-        known = self._known.get(key)
-        if known is None:
-            half = len(addresses) // 2
-            source, destination = address_text(addresses[:half]), address_text(addresses[half:])
-            flow = self.flows.get((protocol, source, destination, spi, encapsulation), self.capture)
-            if flow is None:
-                return self._overflow, ports
-            if len(self._known) >= _LANES_KEPT:
-                self._known.clear()
-            known = self._known[key] = (flow, ports)
-        lane = self.lanes[key] = (self._queue(known[0]), ports)
+        half = len(addresses) // 2
+        source, destination = address_text(addresses[:half]), address_text(addresses[half:])
+        flow = self.flows.get((protocol, source, destination, spi, encapsulation), self.capture)
+        if flow is None:
+            return self._overflow, ports
+        lane = self.lanes[key] = (self._queue(flow), ports)
         return lane
 
     def _queue(self, flow: Flow) -> list[Arrival]:
@@ -94,11 +89,17 @@ class Intake:
     def flush(self) -> None:
         """Let the flows take what waits for them."""
         for flow, arrivals in self._waiting.items():
-            flow.update(arrivals)
+            if arrivals:
+                flow.update(arrivals)
+                arrivals.clear()
         if self._overflow:
             self.flows.dropped_packets += len(self._overflow)
             self.flows.dropped_octets += sum(arrival[1] for arrival in self._overflow)
             self._overflow.clear()
+        if max(len(self.lanes), len(self._waiting)) > _LANES_KEPT:
+            self._forget_lanes()
+
+    def _forget_lanes(self) -> None:
         self._waiting.clear()
         self.lanes.clear()
 
@@ -125,6 +126,7 @@ class Intake:
         """No more packets will come: take what waits anywhere."""
         self._sort(self.decoder.finish())
         self.flush()
+        self._forget_lanes()
 
     def _sort(self, found: list[Datagram]) -> None:
         for datagram in found:

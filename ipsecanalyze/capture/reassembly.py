@@ -127,7 +127,7 @@ class Reassembler:
         beyond = partial.total is not None and (end > partial.total or (not fragment.more and end != partial.total))
         short = not fragment.more and bool(ends) and ends[-1] > end
         if overlaps or beyond or short:
-            self._overlap(partial, packet.version, frame)
+            self._overlap(partial, packet.version, frame, "overlap" if overlaps else "disagree where the datagram ends")
             if beyond or short or partial.dropped:
                 return
         if not fragment.more:
@@ -141,9 +141,9 @@ class Reassembler:
         else:
             _put(partial, at, start, end, data)
 
-    def _overlap(self, partial: _Partial, version: int, frame: int) -> None:
+    def _overlap(self, partial: _Partial, version: int, frame: int, what: str) -> None:
         self.counts.overlaps += 1
-        self._notices.add("overlapping-fragments", f"IPv{version} fragments contradict each other", frame=frame)
+        self._notices.add("overlapping-fragments", f"IPv{version} fragments {what}", frame=frame)
         if version == 6:
             partial.dropped = True
             partial.cost = OVERHEAD

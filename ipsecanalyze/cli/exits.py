@@ -21,4 +21,6 @@ BROKEN_PIPE = 141
 
 def complain(message: object) -> None:
     """Write one line to standard error; file names in it may be anybody's."""
+    if sys.stderr is None:  # closed (`2>&-`): the exit code has to do
+        return
     sys.stderr.write(f"ipsecanalyze: {terminal(message)}\n")

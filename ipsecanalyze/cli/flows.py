@@ -41,7 +41,7 @@ def command(
 
     CSV and JSON have more: sizes, times between packets, replay windows, TTLs, loss bursts and restarts (docs/json.md).
     """
-    analysis, code = read_captures(captures, quiet=quiet)
+    analysis, code = read_captures(captures, output=output, quiet=quiet)
     if analysis is None:
         return code
     document = analysis.flows_document()

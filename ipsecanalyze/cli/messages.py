@@ -43,7 +43,7 @@ def command(
     The number in brackets is the message ID. A dotted arrow is a retransmission. In JSON every message has all its
     fields.
     """
-    analysis, code = read_captures(captures, quiet=quiet)
+    analysis, code = read_captures(captures, output=output, quiet=quiet)
     if analysis is None:
         return code
     from ipsecanalyze.documents import messages_stream

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+from ipsecanalyze.errors import UsageError
+
 __all__ = ["open_output"]
 
 
@@ -19,9 +21,11 @@ def open_output(path: str | None) -> Iterator[TextIO]:
     """A text stream for the result: standard output for None and "-", else a file in UTF-8.
 
     The file is written beside its place and moved there at the end, so that a failure leaves what was there before.
-    Raises OSError where it cannot be written.
+    Raises OSError where it cannot be written, UsageError where standard output is closed.
     """
     if path is None or path == "-":
+        if sys.stdout is None:  # `>&-`
+            raise UsageError("standard output is closed")
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A terminal that lacks a character gets an escape, not an error.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -45,7 +49,12 @@ def _is_special(path: str) -> bool:
 @contextmanager
 def _replacing(path: str) -> Iterator[TextIO]:
     target = os.path.realpath(path)
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".ipsecanalyze-")  # noqa: PTH120
+    try:
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".ipsecanalyze-")  # noqa: PTH120
+    except OSError as error:
+        # Users know the name that they gave, not this one.
+        error.filename = path
+        raise
     try:
         with open(handle, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123
             yield stream

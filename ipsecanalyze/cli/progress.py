@@ -19,10 +19,9 @@ _WIDTH = 24
 class ProgressLine:
     """Draws the line while it is entered, and wipes it at the end."""
 
-    def __init__(self, total: int | None, stream: TextIO, *, enabled: bool = True) -> None:
+    def __init__(self, total: int | None, stream: TextIO | None, *, enabled: bool = True) -> None:
         self._total = total
-        self._stream = stream
-        self._enabled = enabled and stream.isatty()
+        self._stream = stream if enabled and stream is not None and stream.isatty() else None
         self._start = time.monotonic()
         self._next = self._start + _PATIENCE
         self._drawn = False
@@ -33,14 +32,14 @@ class ProgressLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._drawn:
+        if self._drawn and self._stream is not None:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
 
     def update(self, done: int) -> None:
         """Take note that so many octets were read."""
         now = time.monotonic()
-        if not self._enabled or now < self._next:
+        if self._stream is None or now < self._next:
             return
         self._next = now + _INTERVAL
         self._drawn = True

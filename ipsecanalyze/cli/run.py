@@ -23,7 +23,8 @@ def run(words: Sequence[str]) -> int:
         ipsecanalyze.main(args=list(words), prog_name=_NAME)
     try:
         code = _invoke(words)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else _NAME
         complain(f"{error.format_message().rstrip('.')}; see '{command} --help'")

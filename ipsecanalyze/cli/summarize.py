@@ -32,7 +32,7 @@ def command(captures: tuple[str, ...], format_name: str, output: str | None, qui
     For each capture, what it holds; for each IKE SA a card with its peers, what was offered and chosen, what happened
     when, and the ESP and AH flows that belong to it; then flows whose IKE is not in the capture, and warnings.
     """
-    analysis, code = read_captures(captures, quiet=quiet)
+    analysis, code = read_captures(captures, output=output, quiet=quiet)
     if analysis is None:
         return code
     from ipsecanalyze.documents import summary_document, summary_stream

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ipsecanalyze.cli.exits import DONE, UNREADABLE, complain
+from ipsecanalyze.cli.interrupts import ended_by_its_input
 from ipsecanalyze.cli.output import open_output
 from ipsecanalyze.cli.progress import ProgressLine
 from ipsecanalyze.errors import IpsecAnalyzeError, UsageError
@@ -19,24 +20,40 @@ if TYPE_CHECKING:
 __all__ = ["read_captures", "write_document"]
 
 
-def read_captures(captures: Sequence[str], *, quiet: bool) -> tuple[Analysis | None, int]:
+def read_captures(captures: Sequence[str], *, output: str | None, quiet: bool) -> tuple[Analysis | None, int]:
     """The analysis of all captures that can be read, and the exit code.
 
-    Each that cannot is told in a line; the analysis is None where none could be read.
+    Each that cannot is told in a line; the analysis is None where none could be read. `output` is where the result will
+    go: none of the captures.
     """
+    if output is not None and any(_is_same_file(path, output) for path in captures):
+        raise UsageError(f"{output}: is one of the captures, which would be replaced by the result")
     if captures.count("-") > 1:
         raise UsageError("standard input can be read only once")
-    if "-" in captures and sys.stdin.isatty():
-        raise UsageError("standard input is a terminal; pipe a capture into it")
+    if "-" in captures:
+        # None where the descriptor was closed (`<&-`).
+        if sys.stdin is None:
+            raise UsageError("standard input is closed")
+        if sys.stdin.isatty():
+            raise UsageError("standard input is a terminal; pipe a capture into it")
     # Here, not above: a wrong option must not wait for the library to load.
     from ipsecanalyze.analysis import analyze
 
     errors: list[IpsecAnalyzeError] = []
-    with ProgressLine(_total_octets(captures), sys.stderr, enabled=not quiet) as progress:
+    bar = ProgressLine(_total_octets(captures), sys.stderr, enabled=not quiet)
+    with ended_by_its_input(captures), bar as progress:
         analysis = analyze(captures, progress=progress.update, errors=errors)
     for error in errors:
         complain(error)
     return (analysis if len(errors) < len(captures) else None), (UNREADABLE if errors else DONE)
+
+
+def _is_same_file(capture: str, output: str) -> bool:
+    try:
+        # Devices and pipes keep what they are: reading from one and writing to it is no loss.
+        return os.path.isfile(output) and os.path.samefile(capture, output)  # noqa: PTH113, PTH121
+    except OSError:
+        return False
 
 
 def _total_octets(captures: Sequence[str]) -> int | None:

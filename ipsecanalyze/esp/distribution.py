@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import isqrt
 
-__all__ = ["Distribution", "counted", "widen"]
+__all__ = ["Distribution", "widen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +37,6 @@ class Distribution:
         variance_n2 = self.count * self.squares - self.total**2
         scale = 1 << 20
         return isqrt(variance_n2 * scale**2) / (self.count * scale)
-
-
-def counted(values: Sequence[int]) -> Iterable[tuple[int, int]]:
-    """The values with their numbers, in the way that is quickest for so many; a value may come twice."""
-    first = values[0]
-    if first == values[-1] and values.count(first) == len(values):
-        return ((first, len(values)),)
-    if len(values) < 12:
-        return [(value, 1) for value in values]
-    return Counter(values).items()
 
 
 def widen(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation
 from ipsecanalyze.errors import Notice
 from ipsecanalyze.esp.arrival import Arrival, Circumstances
 from ipsecanalyze.esp.breaks import MergeError
-from ipsecanalyze.esp.distribution import Distribution, counted, widen
+from ipsecanalyze.esp.distribution import Distribution, widen
 from ipsecanalyze.esp.sequence import SequenceState
 
 __all__ = ["Flow", "FlowKey", "FlowTable"]
@@ -34,8 +34,10 @@ FlowKey: TypeAlias = tuple[str, str, str, int, Encapsulation]
 
 
 # Where each kind of count begins in a flow's tally. One dictionary for all of them: a flood makes flows of one packet,
-# and there five small dictionaries would be most of the memory.
-_TTL, _CLASS, _RESIDUE, _SIZE_BITS, _GAP_BITS = 0, 256, 512, 528, 1024
+# and there four small dictionaries would be most of the memory. A size is told by its bits << 4 | its last four bits.
+_TTL, _CLASS, _SIZE, _GAP_BITS, _END = 0, 256, 512, 4096, 1 << 30
+#: Batches of up to so many packets are counted one by one: a `Counter` would take longer to make.
+_FEW = 24
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +75,7 @@ class Flow:
     """Source and destination ports of the encapsulation, in order of appearance (the first 64)."""
     vlans: tuple[tuple[int, ...], ...] = ()
     """VLAN stacks in order of appearance (the first 64)."""
-    icmp_errors: list[tuple[int, str]] = field(default_factory=list)
+    icmp_errors: Sequence[tuple[int, str]] = ()
     """(frame, description) of ICMP errors about its packets (the first 16; `icmp_error_count` counts all)."""
     icmp_error_count: int = 0
     pair_spi: int | None = None
@@ -112,14 +114,16 @@ class Flow:
     def sizes(self) -> Distribution:
         """Octets per packet."""
         low, high = self._size_range or (None, None)
-        bits = self._part(_SIZE_BITS, _GAP_BITS)
+        bits: dict[int, int] = {}
+        for key, count in self._part(_SIZE, _GAP_BITS).items():
+            bits[key >> 4] = bits.get(key >> 4, 0) + count
         return Distribution(self.packets, self.octets, self._sizes_squared, low, high, bits, self._first_sizes)
 
     @property
     def gaps_ns(self) -> Distribution:
         """Nanoseconds between consecutive packets."""
         low, high = self._gap_range or (None, None)
-        bits = self._part(_GAP_BITS, 1 << 30)
+        bits = self._part(_GAP_BITS, _END)
         return Distribution(self._gap_count, self._gap_total, self._gaps_squared, low, high, bits, self._first_gaps)
 
     @property
@@ -130,17 +134,23 @@ class Flow:
     @property
     def traffic_classes(self) -> dict[int, int]:
         """Octet of DSCP and ECN → packets."""
-        return self._part(_CLASS, _RESIDUE)
+        return self._part(_CLASS, _SIZE)
 
     @property
     def length_residues(self) -> dict[int, int]:
         """Octets modulo 16 → packets."""
-        return self._part(_RESIDUE, _SIZE_BITS)
+        residues: dict[int, int] = {}
+        for key, count in self._part(_SIZE, _GAP_BITS).items():
+            residues[key & 15] = residues.get(key & 15, 0) + count
+        return dict(sorted(residues.items()))
 
     def _part(self, start: int, end: int) -> dict[int, int]:
         return {key - start: count for key, count in sorted(self._tally.items()) if start <= key < end}
 
     # Taking packets
+
+    # A capture of many flows comes in batches of a few packets each. What these cost is calls and objects, hence the
+    # comparisons that save either.
 
     def update(self, arrivals: Sequence[Arrival]) -> None:
         """Take the next packets, in order."""
@@ -149,62 +159,91 @@ class Flow:
         sequences, octets, times, frames, ttls, classes, dont_fragment, ports, circumstances = zip(
             *arrivals, strict=True
         )
-        if not self.packets:
-            self.first_frame = frames[0]
-            self.first_time_ns = self.last_time_ns = self._first_arrival_ns = times[0]
-            if times[1:]:
-                self._take_gaps(tuple(map(sub, times[1:], times)))
+        count = len(times)
+        if self.packets:
+            self._take_gaps(tuple(map(sub, times, (self._last_arrival_ns, *times))))
+            earliest, latest = min(times), max(times)
+            if earliest < self.first_time_ns:
+                self.first_time_ns = earliest
+            if latest > self.last_time_ns:
+                self.last_time_ns = latest
         else:
-            self._take_gaps((times[0] - self._last_arrival_ns, *map(sub, times[1:], times)))
-        self.first_time_ns = min(self.first_time_ns, *times)
-        self.last_time_ns = max(self.last_time_ns, *times)
+            self.first_frame, self._first_arrival_ns = frames[0], times[0]
+            self.first_time_ns, self.last_time_ns = min(times), max(times)
+            if count > 1:
+                self._take_gaps(tuple(map(sub, times[1:], times)))
         self.last_frame = frames[-1]
         self._last_arrival_ns = times[-1]
         self._take_sizes(octets)
-        self._count(_TTL, ttls)
-        self._count(_CLASS, classes)
+        tally, ttl, traffic_class = self._tally, _TTL + ttls[0], _CLASS + classes[0]
+        if ttls.count(ttls[0]) == count:
+            tally[ttl] = tally.get(ttl, 0) + count
+        else:
+            self._count(_TTL, ttls)
+        if classes.count(classes[0]) == count:
+            tally[traffic_class] = tally.get(traffic_class, 0) + count
+        else:
+            self._count(_CLASS, classes)
         self.dont_fragment += sum(dont_fragment)
-        if ports.count(0) < len(ports):
-            self._add_ports((port >> 16, port & 0xFFFF) for port in dict.fromkeys(ports) if port)
-        if circumstances.count(None) < len(circumstances):
+        if ports.count(0) < count:
+            self._take_ports(ports)
+        if circumstances.count(None) < count:
             self._take_circumstances(circumstances)
         self.sequence.update(sequences, times, frames)
-        self.packets += len(times)
+        self.packets += count
 
     def _count(self, start: int, values: Sequence[int]) -> None:
         tally = self._tally
-        for value, count in counted(values):
-            tally[start + value] = tally.get(start + value, 0) + count
+        if len(values) > _FEW:
+            for value, count in Counter(values).items():
+                tally[start + value] = tally.get(start + value, 0) + count
+        else:
+            for value in values:
+                tally[start + value] = tally.get(start + value, 0) + 1
 
     def _take_sizes(self, sizes: tuple[int, ...]) -> None:
         if len(self._first_sizes) < FIRST_KEPT:
             self._first_sizes = (self._first_sizes + sizes[:FIRST_KEPT])[:FIRST_KEPT]
-        tally = self._tally
-        # Traffic has few different sizes: count these, and compute the rest from the counts.
-        for size, count in counted(sizes):
-            self.octets += size * count
-            self._sizes_squared += size * size * count
-            residue, bits = _RESIDUE + (size & 15), _SIZE_BITS + size.bit_length()
-            tally[residue] = tally.get(residue, 0) + count
-            tally[bits] = tally.get(bits, 0) + count
-        self._size_range = widen(self._size_range, (min(sizes), max(sizes)))
+        tally, count = self._tally, len(sizes)
+        if count > _FEW:
+            # Traffic has few different sizes: count these, and compute the rest from the counts.
+            for size, number in Counter(sizes).items():
+                self.octets += size * number
+                self._sizes_squared += size * size * number
+                key = _SIZE + (size.bit_length() << 4 | size & 15)
+                tally[key] = tally.get(key, 0) + number
+        else:
+            self.octets += sum(sizes)
+            self._sizes_squared += sum(map(mul, sizes, sizes))
+            for size in sizes:
+                key = _SIZE + (size.bit_length() << 4 | size & 15)
+                tally[key] = tally.get(key, 0) + 1
+        low, high, known = min(sizes), max(sizes), self._size_range
+        if known is None or low < known[0] or high > known[1]:
+            self._size_range = widen(known, (low, high))
 
     def _take_gaps(self, gaps: tuple[int, ...]) -> None:
-        low = min(gaps)
+        low, count = min(gaps), len(gaps)
         if low < 0:
-            count = len(gaps)
             gaps = tuple(gap for gap in gaps if gap >= 0)
             self.time_reversals += count - len(gaps)
             if not gaps:
                 return
-            low = min(gaps)
+            low, count = min(gaps), len(gaps)
         if len(self._first_gaps) < FIRST_KEPT:
             self._first_gaps = (self._first_gaps + gaps[:FIRST_KEPT])[:FIRST_KEPT]
-        self._gap_count += len(gaps)
+        self._gap_count += count
         self._gap_total += sum(gaps)
         self._gaps_squared += sum(map(mul, gaps, gaps))
-        self._gap_range = widen(self._gap_range, (low, max(gaps)))
-        self._count(_GAP_BITS, tuple(map(int.bit_length, gaps)))
+        high, known = max(gaps), self._gap_range
+        if known is None or low < known[0] or high > known[1]:
+            self._gap_range = widen(known, (low, high))
+        if count > _FEW:
+            self._count(_GAP_BITS, tuple(map(int.bit_length, gaps)))
+            return
+        tally = self._tally
+        for bits in map(int.bit_length, gaps):
+            tally[_GAP_BITS + bits] = tally.get(_GAP_BITS + bits, 0) + 1
 
     def _take_circumstances(self, circumstances: Sequence[Circumstances | None]) -> None:
         for special, count in Counter(circumstances).items():
@@ -213,6 +252,12 @@ class Flow:
                 self.truncated_packets += count * special.truncated
                 if special.vlan:
                     self._add_vlans((special.vlan,))
+
+    def _take_ports(self, ports: Sequence[int]) -> None:
+        last = ports[-1]
+        if self.ports and self.ports[-1] == (last >> 16, last & 0xFFFF) and ports.count(last) == len(ports):
+            return
+        self._add_ports((port >> 16, port & 0xFFFF) for port in dict.fromkeys(ports) if port)
 
     def _add_ports(self, pairs: Iterable[tuple[int, int]]) -> None:
         self.ports = tuple(dict.fromkeys((*self.ports, *pairs)))[:_VARIANTS_KEPT]
@@ -224,7 +269,7 @@ class Flow:
         """Note an ICMP error that quotes one of its packets."""
         self.icmp_error_count += 1
         if len(self.icmp_errors) < _ICMP_ERRORS_KEPT:
-            self.icmp_errors.append((frame, description))
+            self.icmp_errors = [*self.icmp_errors, (frame, description)]
 
     # Merging
 
@@ -260,7 +305,8 @@ class Flow:
         self._merge_icmp_errors(following)
 
     def _merge_icmp_errors(self, following: Flow) -> None:
-        self.icmp_errors = (self.icmp_errors + following.icmp_errors)[:_ICMP_ERRORS_KEPT]
+        if following.icmp_errors:
+            self.icmp_errors = [*self.icmp_errors, *following.icmp_errors][:_ICMP_ERRORS_KEPT]
         self.icmp_error_count += following.icmp_error_count
 
 
@@ -288,7 +334,7 @@ class FlowTable:
     `continuing` says that the capture's beginning is in another table, which this one will be merged behind.
     """
 
-    limit: int = 1_000_000
+    limit: int = 250_000
     """Flows that are kept; packets of further ones are counted as dropped."""
     gaps: int = 4_096
     """Holes that each flow remembers in its sequence numbers."""

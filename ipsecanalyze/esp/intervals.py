@@ -42,7 +42,11 @@ class IntervalSet:
     def add(self, first: int, last: int) -> int:
         """Put in `first … last`; returns how many of them are new."""
         starts, ends = self.starts, self.ends
-        if not ends or first > ends[-1] + 1:
+        if not ends:
+            # Lists of just this size: most sets never have a second run.
+            self.starts, self.ends = [first], [last]
+            added = last - first + 1
+        elif first > ends[-1] + 1:
             starts.append(first)
             ends.append(last)
             added = last - first + 1

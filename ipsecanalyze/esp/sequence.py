@@ -79,7 +79,7 @@ class SequenceState:
         "_continuing",
         "_gaps",
         "_head",
-        "_lateness",
+        "_late",
         "_position",
         "_seen",
         "_settled",
@@ -98,7 +98,7 @@ class SequenceState:
         self._gaps = max(gaps, 1)
         self._position = 0  # the last number, unwrapped
         self._seen = IntervalSet()
-        self._lateness = Lateness()
+        self._late: Lateness | None = None  # made by the first packet that is not above all before it
         self._checkpoint = _SETTLE_EVERY
         self._settled: _Settled | None = None
         self._breaks: SequenceBreaks | None = None
@@ -115,6 +115,12 @@ class SequenceState:
     def _lift(self) -> int:
         # A late packet from before a wrap may have brought numbers below zero.
         return -(self._seen.starts[0] & ~_MASK) if self._seen.starts else 0
+
+    @property
+    def _lateness(self) -> Lateness:
+        if self._late is not None:
+            return self._late
+        return Lateness(self._seen.ends[-1] if self._seen.ends else None, self.packets)
 
     @property
     def lowest(self) -> int:
@@ -210,6 +216,8 @@ class SequenceState:
             return
         wire = tuple(numbers)
         count = len(wire)
+        if self._extend(wire, count):
+            return
         if not self.packets:
             self.first = wire[0]
             self._position = wire[0] - 1
@@ -225,6 +233,28 @@ class SequenceState:
                 self._jump(first, time_ns, frames[start] if frames else 0)
             self._take_run(first, first + end - start - 1)
 
+    def _extend(self, wire: tuple[int, ...], count: int) -> bool:
+        """Take numbers that go on from the highest without a gap, where nothing but the last run changes."""
+        first, ends = (self._position + 1) & _MASK, self._seen.ends
+        if (
+            wire[0] != first
+            or wire[-1] - first != count - 1
+            or self.packets + count >= self._checkpoint
+            or not ends
+            or ends[-1] != self._position
+            or self._head is not None
+            or self._settled is not None
+            or wire != tuple(range(first, first + count))
+        ):
+            return False
+        self._position = ends[-1] = self._position + count
+        self._seen.size += count
+        self.packets += count
+        if self._late is not None:
+            self._late.records += count
+            self._late.maximum = self._position
+        return True
+
     def _jump(self, after: int, time_ns: int, frame: int) -> None:
         if self._breaks is None:
             self._breaks = SequenceBreaks(continuing=self._continuing)
@@ -238,8 +268,11 @@ class SequenceState:
             stop = last
             if last - first >= room and seen.holes >= self._gaps and first <= seen.ends[-1]:
                 stop = first + room - 1
+            if self._late is None and seen.ends and first <= seen.ends[-1]:
+                self._late = self._lateness
             seen.add(first, stop)
-            self._lateness.arrive(first, stop)
+            if self._late is not None:
+                self._late.arrive(first, stop)
             if self._head is not None:
                 self._head.arrive(first, stop)
             if self._settled is not None:
@@ -277,7 +310,7 @@ class SequenceState:
         self._check_holes(following, shift)
         lateness = self._merged_lateness(following, shift)
         self._merge_breaks(following, shift, step, time_ns, frame)
-        self._lateness = lateness
+        self._late = lateness
         if self._head is not None:
             self._head.extend(following._head, shift)
         self._seen.update(following._seen, shift)

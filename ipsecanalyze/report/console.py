@@ -73,6 +73,14 @@ class _PlainStream:
         return getattr(self._stream, name)
 
 
+class _Console(Console):
+    """Leaves it to the caller what a broken pipe means: rich would end the program with an exit code of its own."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich while it handles the BrokenPipeError."""
+        raise
+
+
 def _takes_unicode(stream: TextIO) -> bool:
     if isinstance(stream, io.StringIO):
         return True
@@ -84,7 +92,7 @@ def make_console(stream: TextIO, *, width: int | None = None, color: bool | None
     if width is None and not stream.isatty() and not os.environ.get("COLUMNS"):
         # Rich would ask the terminal of another stream.
         width = 80
-    return Console(
+    return _Console(
         file=stream if _takes_unicode(stream) else cast("TextIO", _PlainStream(stream)),
         width=width,
         theme=_THEME,

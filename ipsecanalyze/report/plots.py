@@ -106,7 +106,8 @@ def _figure(height: float = 4.5) -> tuple[Figure, Axes]:
 
 def _finish(figure: Figure, axes: Any) -> Figure:
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize="small")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize="small")
     return figure
 
 

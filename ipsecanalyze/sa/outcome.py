@@ -109,9 +109,12 @@ def _half_open(sa: IkeSa) -> str:
         return f"the responder wanted another key exchange group, {wanted}; the initiator did not try again"
     if not sa.chosen and sa.cookie_rounds:
         return "the responder wanted a cookie back; the initiator did not try again"
-    last = sa.exchanges[-1].name if sa.exchanges else "the first message"
+    if not sa.exchanges:
+        return "of its messages only some fragments can be read"
+    last = sa.exchanges[-1].name
     if sa.version.startswith("1"):
-        return f"negotiation stopped in {last} after {sa.messages - sa.retransmissions} messages"
+        count = sa.messages - sa.retransmissions
+        return f"negotiation stopped in {last} after {count} message{'s' * (count != 1)}"
     return f"{last} was answered, nothing followed"
 
 

@@ -101,6 +101,15 @@ def test_overlap_first_wins_in_ipv4():
     assert reassembler.counts.overlaps == 2
     assert notices.counts == {"overlapping-fragments": 2}
     assert notices.notices[0].frame == 2
+    assert notices.notices[0].message == "IPv4 fragments overlap"
+
+
+def test_two_ends():
+    notices = NoticeLog()
+    reassembler = Reassembler(notices)
+    for start, octets, more in ((16, b"C" * 8, False), (24, b"D" * 8, False)):
+        assert reassembler.add(piece(start, octets, more), 0, 1) is None
+    assert [notice.message for notice in notices.notices] == ["IPv4 fragments disagree where the datagram ends"]
 
 
 def test_overlap_drops_the_datagram_in_ipv6():

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.resources import files
@@ -120,14 +121,62 @@ def test_interrupted(capture: str, capsys: pytest.CaptureFixture[str], monkeypat
     assert capsys.readouterr().err == "ipsecanalyze: interrupted\n"
 
 
-def test_broken_pipe_is_quiet(capture: str) -> None:
+def test_an_interrupted_pipe_gives_its_result(capture: str) -> None:
+    """As a terminal does it: tcpdump and the command get Ctrl-C, tcpdump ends, the result is wanted."""
+    command = [sys.executable, "-m", "ipsecanalyze", "flows", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        # More than the pipe and its reader's buffers hold: when all is written, reading has begun.
+        process.stdin.write(Path(capture).read_bytes())
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.readline() == b"ipsecanalyze: waiting for the input to end; interrupt again to give up\n"
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert b"c21a9f0d" in out
+
+
+@pytest.mark.parametrize("words", [["messages", "-f", "json"], ["messages", "-v"], ["summarize"], ["flows"]])
+def test_broken_pipe_is_quiet(words: list[str], capture: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "ipsecanalyze", "messages", "-f", "json", capture]
+    command = [sys.executable, "-m", "ipsecanalyze", *words, capture]
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE)
     os.close(writer)
     assert done.returncode == 141
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("redirections", "code", "told"),
+    [
+        ("<&- 2>&1", 0, "c21a9f0d"),
+        ("- <&- 2>&1", 2, "ipsecanalyze: standard input is closed\n"),
+        (">&-", 2, "ipsecanalyze: standard output is closed\n"),
+        ("-o /dev/null >&-", 0, ""),
+        ("2>&-", 0, "c21a9f0d"),
+        ("/nonexistent 2>&-", 3, "c21a9f0d"),
+    ],
+)
+def test_closed_streams(redirections: str, code: int, told: str, capture: str) -> None:
+    shell = f'"$0" -m ipsecanalyze flows "$1" {redirections}'
+    done = subprocess.run(["sh", "-c", shell, sys.executable, capture], capture_output=True, text=True)
+    assert done.returncode == code
+    assert "Traceback" not in done.stdout + done.stderr
+    assert told in (done.stdout or done.stderr)
+
+
+@pytest.mark.parametrize("command", ["summarize", "messages", "flows"])
+def test_no_capture_is_replaced_by_the_result(
+    command: str, capture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.pcap"
+    own.write_bytes(Path(capture).read_bytes())
+    (tmp_path / "link.pcap").symlink_to(own)
+    assert main([command, capture, str(own), "-o", str(tmp_path / "link.pcap")]) == 2
+    assert "is one of the captures" in capsys.readouterr().err
+    assert own.read_bytes() == Path(capture).read_bytes()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -58,5 +58,7 @@ def test_devices_stay_devices() -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No such file"), open_output(str(tmp_path / "absent" / "result")) as stream:
+    path = str(tmp_path / "absent" / "result")
+    with pytest.raises(OSError, match="No such file") as raised, open_output(path) as stream:
         stream.write("x")
+    assert raised.value.filename == path

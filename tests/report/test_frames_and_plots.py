@@ -22,6 +22,17 @@ def test_flows_as_a_frame(documents: dict[str, Any]) -> None:
     assert frame["sizes_mean"][0] == 136
 
 
+def test_times_are_exact_beside_missing_ones() -> None:
+    """A float of 53 bits has no room for nanoseconds since 1970, and pandas none for far-off years."""
+    pytest.importorskip("pandas")
+    exact = 1_795_415_855_237_997_001
+    times = [exact, None, 1 << 80, -(1 << 80)]
+    frame = data_frame({"ike_sas": [{"closed_time_ns": time} for time in times]}, "ike_sas")
+    assert frame["closed_time"][0].value == exact
+    assert list(frame["closed_time"].isna()) == [False, True, True, True]
+    assert str(frame["closed_time"].dtype) == "datetime64[ns, UTC]"
+
+
 @pytest.mark.parametrize("table", ["captures", "ike_sas", "child_sas", "flows", "findings"])
 def test_every_table(table: str, documents: dict[str, Any]) -> None:
     pytest.importorskip("pandas")
@@ -56,6 +67,14 @@ def test_plots_draw(documents: dict[str, Any]) -> None:
         assert stream.getvalue().startswith(b"\x89PNG")
     [axes] = plots.sequence().axes
     assert next(text.get_text() for text in axes.get_legend().get_texts()).startswith("ESP c21a9f0d")
+
+
+def test_throughput_of_single_packets_draws(documents: dict[str, Any]) -> None:
+    """No flow lasts: nothing for a legend, which matplotlib would warn of."""
+    pytest.importorskip("matplotlib")
+    flows = [{**flow, "last_time_ns": flow["first_time_ns"]} for flow in documents["summary"]["flows"]]
+    [axes] = Plots({**documents["summary"], "flows": flows}).throughput().axes  # type: ignore[arg-type]
+    assert axes.get_legend() is None
 
 
 def test_plots_of_nothing_are_refused(documents: dict[str, Any]) -> None:

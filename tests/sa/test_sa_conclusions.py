@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from ipsecanalyze.sa.outcome import seconds
-from ipsecanalyze.sa.records import Algorithm, Certainty, State
+from ipsecanalyze.sa.outcome import describe, seconds
+from ipsecanalyze.sa.records import Algorithm, Certainty, Exchange, IkeSa, Mode, Peer, State
 from ipsecanalyze.sa.sizes import content_of
 from ipsecanalyze.sa.tracker import Tracker
 
@@ -244,3 +244,12 @@ def test_real_endings(kit, scenario, state, words) -> None:
     sa = run(kit.capture(scenario)).ike_sas[0]
     assert sa.state is state
     assert words in sa.outcome
+
+
+def test_a_negotiation_of_which_little_was_seen() -> None:
+    """One message is not "1 messages"; of Cisco's fragments without a last one there is no exchange to name."""
+    ends = Peer("192.0.2.1", 500, 1), Peer("198.51.100.1", 500, 0)
+    sa = IkeSa("ike-1", "1.0", Mode.MAIN, State.HALF_OPEN, *ends, messages=1)
+    assert describe(sa) == "of its messages only some fragments can be read"
+    sa.exchanges.append(Exchange(2, "IDENTITY_PROTECTION", 0, True, responses=(1,)))
+    assert describe(sa) == "negotiation stopped in IDENTITY_PROTECTION after 1 message"

@@ -1,0 +1,489 @@
+/* The thin module over the core: types `Table` and `Scan`. All that is not per-packet work stays in Python.
+
+   Limited API: one binary serves every CPython from 3.11 on. While a scan runs, the GIL is released; a table in use says
+   so to whoever else calls. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "scan.h"
+
+typedef struct {
+    PyObject_HEAD
+    struct flows flows;
+    int is_busy;
+} Table;
+
+typedef struct {
+    PyObject_HEAD
+    struct scan scan;
+    Table *table;
+} Scan;
+
+static PyObject *table_type; /* for the arguments of Scan */
+
+static int is_busy(const Table *table)
+{
+    if (table->is_busy)
+        PyErr_SetString(PyExc_RuntimeError, "the table is in use by a scan in another thread");
+    return table->is_busy;
+}
+
+/* Table */
+
+static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    const char *secret;
+    Py_ssize_t size;
+    unsigned int limit, gaps;
+    int continuing;
+    (void)kwargs;
+    if (!PyArg_ParseTuple(args, "y#IIp", &secret, &size, &limit, &gaps, &continuing))
+        return NULL;
+    if (size != 32) {
+        PyErr_SetString(PyExc_ValueError, "the secret has 32 octets");
+        return NULL;
+    }
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Table *self = (Table *)alloc(type, 0);
+    if (!self)
+        return NULL;
+    if (flows_begin(&self->flows, (const uint8_t *)secret, limit, gaps, continuing)) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)self;
+}
+
+static void table_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    flows_end(&((Table *)object)->flows);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+static int get_key(const char *octets, Py_ssize_t size, struct flow_key *key)
+{
+    if (size != sizeof *key) {
+        PyErr_Format(PyExc_ValueError, "a key has %zu octets", sizeof *key);
+        return -1;
+    }
+    memcpy(key, octets, sizeof *key);
+    return 0;
+}
+
+static PyObject *table_arrive(PyObject *object, PyObject *args)
+{
+    Table *self = (Table *)object;
+    const char *octets;
+    Py_ssize_t size;
+    long long time_ns;
+    unsigned long long frame, length;
+    unsigned int sequence, ports, vlan, capture;
+    unsigned char ttl, traffic_class;
+    int dont_fragment, in_fragments, truncated;
+    struct flow_key key;
+    if (!PyArg_ParseTuple(args, "y#LKKIIIBBpppI", &octets, &size, &time_ns, &frame, &length, &sequence, &ports, &vlan,
+                          &ttl, &traffic_class, &dont_fragment, &in_fragments, &truncated, &capture))
+        return NULL;
+    if (is_busy(self) || get_key(octets, size, &key))
+        return NULL;
+    struct arrival arrival = {time_ns,       frame, length, sequence, ports, vlan, ttl, traffic_class,
+                              (uint8_t)dont_fragment, (uint8_t)in_fragments, (uint8_t)truncated};
+    int64_t index = flows_arrive(&self->flows, &key, &arrival, capture);
+    return index == -2 ? PyErr_NoMemory() : PyLong_FromLongLong(index);
+}
+
+static PyObject *table_find(PyObject *object, PyObject *args)
+{
+    Table *self = (Table *)object;
+    const char *octets;
+    Py_ssize_t size;
+    struct flow_key key;
+    if (!PyArg_ParseTuple(args, "y#", &octets, &size) || is_busy(self) || get_key(octets, size, &key))
+        return NULL;
+    return PyLong_FromLongLong(flows_find(&self->flows, &key));
+}
+
+static PyObject *table_counts(PyObject *object, PyObject *unused)
+{
+    const struct flows *flows = &((Table *)object)->flows;
+    (void)unused;
+    return Py_BuildValue("IKK", flows->count, flows->dropped_packets, flows->dropped_octets);
+}
+
+/* `high` << 128 | `low` */
+static PyObject *big(uint64_t high, wide low)
+{
+    uint64_t parts[3] = {high, (uint64_t)(low >> 64), (uint64_t)low};
+    PyObject *result = PyLong_FromUnsignedLongLong(parts[2]);
+    for (int i = 1; result && i >= 0; i--) {
+        if (!parts[i])
+            continue;
+        PyObject *part = PyLong_FromUnsignedLongLong(parts[i]), *bits = PyLong_FromLong(64 * (2 - i));
+        PyObject *shifted = part && bits ? PyNumber_Lshift(part, bits) : NULL;
+        PyObject *sum = shifted ? PyNumber_Or(result, shifted) : NULL;
+        Py_XDECREF(part);
+        Py_XDECREF(bits);
+        Py_XDECREF(shifted);
+        Py_DECREF(result);
+        result = sum;
+    }
+    return result;
+}
+
+/* Unsigned integers of 64 or 32 bits as a list of Python's. */
+static PyObject *list64(const uint64_t *values, Py_ssize_t count)
+{
+    PyObject *list = PyList_New(count);
+    for (Py_ssize_t i = 0; list && i < count; i++) {
+        PyObject *item = PyLong_FromUnsignedLongLong(values[i]);
+        if (!item || PyList_SetItem(list, i, item))
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *list32(const uint32_t *values, Py_ssize_t count)
+{
+    PyObject *list = PyList_New(count);
+    for (Py_ssize_t i = 0; list && i < count; i++) {
+        PyObject *item = PyLong_FromUnsignedLong(values[i]);
+        if (!item || PyList_SetItem(list, i, item))
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+/* [first, last, first, last …] */
+static PyObject *list_runs(const struct runs *runs, const struct run *tail)
+{
+    Py_ssize_t count = (Py_ssize_t)runs->count + (tail ? 1 : 0);
+    PyObject *list = PyList_New(2 * count);
+    for (Py_ssize_t i = 0; list && i < count; i++) {
+        const struct run *run = i < (Py_ssize_t)runs->count ? runs->at + i : tail;
+        PyObject *first = PyLong_FromLongLong(run->first), *last = PyLong_FromLongLong(run->last);
+        int is_bad = !first || !last;
+        is_bad |= PyList_SetItem(list, 2 * i, first) | PyList_SetItem(list, 2 * i + 1, last);
+        if (is_bad)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+
+static PyObject *export_breaks(const struct breaks *breaks)
+{
+    if (!breaks)
+        Py_RETURN_NONE;
+    PyObject *kept = PyList_New(breaks->kept_count);
+    for (uint32_t i = 0; kept && i < breaks->kept_count; i++) {
+        const struct jump *jump = breaks->kept + i;
+        PyObject *item = Py_BuildValue("KLLLK", jump->packet, jump->before, jump->after, jump->time_ns, jump->frame);
+        if (!item || PyList_SetItem(kept, i, item))
+            Py_CLEAR(kept);
+    }
+    PyObject *open = PyList_New(breaks->open_count);
+    for (uint32_t i = 0; open && i < breaks->open_count; i++) {
+        PyObject *item = PyLong_FromLongLong(breaks->open[i]);
+        if (!item || PyList_SetItem(open, i, item))
+            Py_CLEAR(open);
+    }
+    PyObject *forward = breaks->knows_forward ? list_runs(&breaks->forward, NULL) : Py_BuildValue("");
+    return Py_BuildValue("NNNKKK", kept, open, forward, breaks->count, breaks->settled, breaks->forward_restarts);
+}
+
+static PyObject *export_sequence(const struct sequence *state)
+{
+    static const uint64_t none[WINDOWS];
+    const struct settled *settled = state->settled;
+    const struct head *head = state->head;
+    return Py_BuildValue(
+        "KILKNKLKKNNNN", state->packets, state->first, state->position, state->ambiguous,
+        list_runs(&state->older, &state->tail), state->size, state->maximum, state->records, state->largest,
+        list64(state->outside ? state->outside : none, WINDOWS),
+        settled ? Py_BuildValue("LLKKK", settled->lowest, settled->highest, settled->holes, settled->numbers,
+                                settled->longest)
+                : Py_BuildValue(""),
+        export_breaks(state->breaks),
+        head ? Py_BuildValue("NKpL", list_runs(&head->runs, NULL), head->packets, head->closed, head->reach)
+             : Py_BuildValue(""));
+}
+
+/* {key: count} */
+static PyObject *export_tallies(const struct flow *flow)
+{
+    PyObject *result = PyDict_New();
+    for (uint32_t i = 0; result && i < flow->tally_count; i++) {
+        PyObject *key = PyLong_FromUnsignedLong(flow->tallies[i].key);
+        PyObject *count = PyLong_FromUnsignedLongLong(flow->tallies[i].count);
+        if (!key || !count || PyDict_SetItem(result, key, count))
+            Py_CLEAR(result);
+        Py_XDECREF(key);
+        Py_XDECREF(count);
+    }
+    return result;
+}
+
+static PyObject *table_settle(PyObject *object, PyObject *unused)
+{
+    Table *self = (Table *)object;
+    (void)unused;
+    if (is_busy(self))
+        return NULL;
+    if (flows_settle(&self->flows))
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static PyObject *table_export(PyObject *object, PyObject *args)
+{
+    Table *self = (Table *)object;
+    unsigned int index;
+    if (!PyArg_ParseTuple(args, "I", &index) || is_busy(self))
+        return NULL;
+    if (index >= self->flows.count) {
+        PyErr_SetString(PyExc_IndexError, "no such flow");
+        return NULL;
+    }
+    const struct flow *flow = flows_at(&self->flows, index);
+    const struct flow_key *key = &flow->key;
+    Py_ssize_t size = key->version == 4 ? 4 : 16;
+    return Py_BuildValue(
+        "(y#y#IBBI)(KKKLLLLKKKK)(NKK)(KNNKK)NNNNNN", key->source, size, key->destination, size, key->spi, key->protocol,
+        key->encapsulation, flow->capture, flow->octets, flow->first_frame, flow->last_frame, flow->first_time_ns,
+        flow->last_time_ns, flow->first_arrival_ns, flow->last_arrival_ns, flow->time_reversals, flow->dont_fragment,
+        flow->in_fragments, flow->truncated, big(0, flow->sizes_squared), flow->least_size, flow->most_size,
+        flow->gap_count, big(0, flow->gap_total), big(flow->gaps_squared_high, flow->gaps_squared), flow->least_gap,
+        flow->most_gap, list64(flow->first_values, flow->first_size_count),
+        list64(flow->first_values + FIRST_KEPT, flow->first_gap_count), list32(flow->ports, flow->port_count),
+        list32(flow->vlans, flow->vlan_count), export_tallies(flow), export_sequence(&flow->sequence));
+}
+
+static PyMethodDef table_methods[] = {
+    {"arrive", table_arrive, METH_VARARGS, "Count one packet; the index of its flow, -1 where the limit drops it."},
+    {"find", table_find, METH_VARARGS, "The index of a flow, -1 where it is not there."},
+    {"counts", table_counts, METH_NOARGS, "(flows, packets dropped, octets dropped)."},
+    {"settle", table_settle, METH_NOARGS, "Bring all flows up to date, for export."},
+    {"export", table_export, METH_VARARGS, "All that is known of a flow, as tuples (see flows.py)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot table_slots[] = {
+    {Py_tp_doc, "Table(secret, limit, gaps, continuing): ESP and AH flows."},
+    {Py_tp_new, table_new},
+    {Py_tp_dealloc, table_dealloc},
+    {Py_tp_methods, table_methods},
+    {0, NULL},
+};
+
+static PyType_Spec table_spec = {"ipsecanalyze._fast._core.Table", sizeof(Table), 0, Py_TPFLAGS_DEFAULT, table_slots};
+
+/* Scan */
+
+static PyObject *scan_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *table;
+    unsigned int capture;
+    int wants_protected;
+    (void)kwargs;
+    if (!PyArg_ParseTuple(args, "O!Ip", table_type, &table, &capture, &wants_protected))
+        return NULL;
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Scan *self = (Scan *)alloc(type, 0);
+    if (!self)
+        return NULL;
+    self->table = (Table *)Py_NewRef(table);
+    self->scan.flows = &self->table->flows;
+    self->scan.capture = capture;
+    self->scan.wants_protected = wants_protected;
+    scan_begin_counts(&self->scan);
+    return (PyObject *)self;
+}
+
+static void scan_dealloc(PyObject *object)
+{
+    Scan *self = (Scan *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    scan_end(&self->scan);
+    Py_XDECREF((PyObject *)self->table);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyObject *scan_pcap(PyObject *object, PyObject *args)
+{
+    struct scan *scan = &((Scan *)object)->scan;
+    unsigned int link_type;
+    if (!PyArg_ParseTuple(args, "ppIII", &scan->big_endian, &scan->nanoseconds, &scan->record_header,
+                          &scan->record_limit, &link_type))
+        return NULL;
+    free(scan->interfaces);
+    scan->interfaces = calloc(1, sizeof *scan->interfaces);
+    if (!scan->interfaces || scan->record_header < 16)
+        return scan->interfaces ? PyErr_Format(PyExc_ValueError, "no record header") : PyErr_NoMemory();
+    scan->interfaces->link_type = link_type;
+    scan->interface_count = 1;
+    scan->is_pcapng = 0;
+    Py_RETURN_NONE;
+}
+
+static PyObject *scan_section(PyObject *object, PyObject *args)
+{
+    struct scan *scan = &((Scan *)object)->scan;
+    PyObject *list;
+    int big_endian;
+    unsigned int base;
+    if (!PyArg_ParseTuple(args, "pIO", &big_endian, &base, &list))
+        return NULL;
+    Py_ssize_t count = PyList_Size(list);
+    if (count < 0)
+        return NULL;
+    struct interface *interfaces = calloc(count ? (size_t)count : 1, sizeof *interfaces);
+    if (!interfaces)
+        return PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < count; i++) {
+        unsigned long long multiplier, divisor;
+        long long offset;
+        struct interface *interface = interfaces + i;
+        if (!PyArg_ParseTuple(PyList_GetItem(list, i), "IIKKL", &interface->link_type, &interface->is_known, &multiplier,
+                              &divisor, &offset)) {
+            free(interfaces);
+            return NULL;
+        }
+        interface->multiplier = multiplier;
+        interface->divisor = divisor ? divisor : 1;
+        interface->offset_ns = offset;
+    }
+    free(scan->interfaces);
+    scan->interfaces = interfaces;
+    scan->interface_count = (uint32_t)count;
+    scan->section_base = base;
+    scan->big_endian = big_endian;
+    scan->is_pcapng = 1;
+    Py_RETURN_NONE;
+}
+
+static PyObject *scan_run_method(PyObject *object, PyObject *args)
+{
+    Scan *self = (Scan *)object;
+    struct scan *scan = &self->scan;
+    PyObject *source;
+    Py_ssize_t start, end;
+    unsigned long long frame;
+    long long last;
+    Py_buffer buffer;
+    if (!PyArg_ParseTuple(args, "OnnKL", &source, &start, &end, &frame, &last) || is_busy(self->table))
+        return NULL;
+    if (!scan->interfaces)
+        return PyErr_Format(PyExc_RuntimeError, "the format of the capture was not told");
+    if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE))
+        return NULL;
+    if (start < 0 || start > end || end > buffer.len) {
+        PyBuffer_Release(&buffer);
+        return PyErr_Format(PyExc_ValueError, "no such part of the buffer");
+    }
+    scan->frame = frame;
+    scan->last_seconds = scan->last_time_ns = last;
+    size_t position = (size_t)start;
+    enum ending ending;
+    self->table->is_busy = 1;
+    Py_BEGIN_ALLOW_THREADS
+    ending = scan_run(scan, buffer.buf, (size_t)end, &position);
+    Py_END_ALLOW_THREADS
+    self->table->is_busy = 0;
+    const struct packet *strange = &scan->strange;
+    Py_ssize_t at = ending == STRANGE_PACKET ? strange->data - (const uint8_t *)buffer.buf : 0;
+    PyBuffer_Release(&buffer);
+    if (ending == NO_MEMORY)
+        return PyErr_NoMemory();
+    PyObject *rows = scan->row_count
+                         ? PyBytes_FromStringAndSize((const char *)scan->rows,
+                                                     (Py_ssize_t)(scan->row_count * sizeof *scan->rows))
+                         : Py_BuildValue("");
+    PyObject *packet = ending == STRANGE_PACKET
+                           ? Py_BuildValue("inIILIn", scan->verdict, at, strange->captured, strange->wire,
+                                           strange->time_ns, strange->interface, (Py_ssize_t)scan->record)
+                           : Py_BuildValue("");
+    return Py_BuildValue("inKLNN", ending, (Py_ssize_t)position, scan->frame,
+                         scan->is_pcapng ? scan->last_time_ns : scan->last_seconds, rows, packet);
+}
+
+static PyObject *scan_counts(PyObject *object, PyObject *unused)
+{
+    struct scan *scan = &((Scan *)object)->scan;
+    (void)unused;
+    uint64_t *verdicts = scan->verdicts;
+    PyObject *result = Py_BuildValue("KKLLNi", scan->octets, scan->truncated, scan->earliest_ns, scan->latest_ns,
+                                     list64(verdicts, VERDICTS), scan->earliest_ns <= scan->latest_ns);
+    if (result)
+        scan_begin_counts(scan);
+    return result;
+}
+
+static PyObject *scan_watch_method(PyObject *object, PyObject *args)
+{
+    struct scan *scan = &((Scan *)object)->scan;
+    const char *one, *other;
+    Py_ssize_t size, other_size;
+    if (!PyArg_ParseTuple(args, "y#y#", &one, &size, &other, &other_size))
+        return NULL;
+    if (size != 18 || other_size != 18)
+        return PyErr_Format(PyExc_ValueError, "an endpoint has 18 octets");
+    if (scan_watch(scan, (const uint8_t *)one, (const uint8_t *)other))
+        return PyErr_NoMemory();
+    return PyLong_FromUnsignedLongLong(scan->watched_count);
+}
+
+static PyObject *scan_forget(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    scan_forget_watched(&((Scan *)object)->scan);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef scan_methods[] = {
+    {"pcap", scan_pcap, METH_VARARGS, "Set the format: big endian, nanoseconds, record header, limit, link type."},
+    {"section", scan_section, METH_VARARGS, "Set the section of a pcapng file: big endian, first interface, interfaces."},
+    {"run", scan_run_method, METH_VARARGS, "Take records; see native.py."},
+    {"counts", scan_counts, METH_NOARGS, "Counts since the last call."},
+    {"watch", scan_watch_method, METH_VARARGS, "Leave the packets between two endpoints to Python; how many pairs."},
+    {"forget", scan_forget, METH_NOARGS, "Watch nothing any more."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot scan_slots[] = {
+    {Py_tp_doc, "Scan(table, capture, protected): one pass over a capture."},
+    {Py_tp_new, scan_new},
+    {Py_tp_dealloc, scan_dealloc},
+    {Py_tp_methods, scan_methods},
+    {0, NULL},
+};
+
+static PyType_Spec scan_spec = {"ipsecanalyze._fast._core.Scan", sizeof(Scan), 0, Py_TPFLAGS_DEFAULT, scan_slots};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_core", "The hot path in C; what it is and how it is used stands in native.py.", -1,
+    NULL, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    PyObject *module = PyModule_Create(&definition);
+    PyObject *scan_type = NULL;
+    if (!module)
+        return NULL;
+    table_type = PyType_FromSpec(&table_spec);
+    scan_type = PyType_FromSpec(&scan_spec);
+    if (!table_type || !scan_type || PyModule_AddObjectRef(module, "Table", table_type) ||
+        PyModule_AddObjectRef(module, "Scan", scan_type) || PyModule_AddIntConstant(module, "ROW_OCTETS", sizeof(struct row)))
+        Py_CLEAR(module);
+    Py_XDECREF(scan_type);
+    return module;
+}
