@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ipsecanalyze._fast import make_scanner
+from ipsecanalyze._fast import make_flow_table, make_scanner
 from ipsecanalyze._fast.contract import CaptureFacts, Limits, Scanner, ScanOptions
 from ipsecanalyze.capture.packet import Datagram
 from ipsecanalyze.documents import (
@@ -27,7 +27,7 @@ from ipsecanalyze.documents import (
     summary_document,
 )
 from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError, Notice
-from ipsecanalyze.esp.flow import Flow, FlowTable
+from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.sa.pairing import pair_flows
 from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
 from ipsecanalyze.sa.tracker import Tracker
@@ -116,7 +116,7 @@ class Analyzer:
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._flows = FlowTable(self._limits.flows)
+        self._flows = make_flow_table(self._limits.flows, self._limits.gaps)
         self._tracker = Tracker(self._limits)
         self._captures: list[CaptureFacts] = []
         self._scanner: Scanner | None = None

@@ -94,7 +94,7 @@ class CaptureFacts:
     notices: list[Notice] = field(default_factory=list)
     notice_counts: dict[str, int] = field(default_factory=dict)
     """Slug → how often, also beyond `Limits.notices`."""
-    decryption_secrets: list[tuple[int, bytes]] = field(default_factory=list)
+    decryption_secrets: list[tuple[int, bytes]] = field(default_factory=list, repr=False)
     """(secrets type, data) of pcapng Decryption Secrets Blocks."""
 
 

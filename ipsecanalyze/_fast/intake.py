@@ -30,9 +30,12 @@ Lane = tuple[list[Arrival], int]
 
 
 @lru_cache(maxsize=1024)
-def circumstances(vlan: tuple[int, ...], fragments: int, truncated: bool) -> Circumstances | None:
+def circumstances(
+    vlan: tuple[int, ...], fragments: int, truncated: bool, inferred: bool = False
+) -> Circumstances | None:
     """What a flow is told of a packet out of the ordinary; None for ordinary ones."""
-    return Circumstances(vlan, fragments, truncated) if vlan or truncated or fragments > 1 else None
+    ordinary = not (vlan or truncated or inferred) and fragments <= 1
+    return None if ordinary else Circumstances(vlan, fragments, truncated, inferred)
 
 
 class Intake:
@@ -158,6 +161,6 @@ class Intake:
                 datagram.traffic_class,
                 datagram.dont_fragment,
                 ports,
-                circumstances(datagram.vlan, datagram.fragments, datagram.truncated),
+                circumstances(datagram.vlan, datagram.fragments, datagram.truncated, datagram.inferred),
             )
         )

@@ -53,19 +53,6 @@ class PcapngScan(PcapngWalker):
         finally:
             self.offset -= position
 
-    def _whole_block(self, data: bytes, position: int) -> int:
-        """The length of the block at `position`; 0 where it is not all there, or not in order."""
-        head = data[position : position + 12]
-        if len(head) < 12:
-            return 0
-        order = self.byte_order
-        if head[:4] == b"\x0a\x0d\x0d\x0a":
-            order = ">" if head[8] == 0x1A else "<"
-        length = int.from_bytes(head[4:8], "big" if order == ">" else "little")
-        stop = position + length
-        whole = 12 <= length <= MAX_RECORD and not length & 3 and stop <= len(data)
-        return length if whole and data[stop - 4 : stop] == head[4:8] else 0
-
     def _interfaces(self) -> list[tuple[Interface, Take]]:
         """The interfaces of the section so far; cheap when nothing was added, as it is asked behind every block."""
         if self._known_section != self.section_base:

@@ -6,6 +6,7 @@ Two bounded tables; what was not used for longest goes first, and is counted.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 __all__ = ["Conversations", "Endpoint"]
 
@@ -17,7 +18,7 @@ _NO_SPI = bytes(8)
 class Conversations:
     """Remembers at most `limit` conversations (both directions are one) and as many initiator SPIs."""
 
-    __slots__ = ("_known", "_limit", "_spis", "evicted")
+    __slots__ = ("_known", "_limit", "_spis", "evicted", "on_new")
 
     def __init__(self, limit: int = 65_536) -> None:
         self._limit = limit
@@ -25,10 +26,18 @@ class Conversations:
         self._spis: OrderedDict[bytes, None] = OrderedDict()
         self.evicted = 0
         """Conversations and SPIs forgotten because of the limit."""
+        self.on_new: Callable[[Endpoint, Endpoint], None] | None = None
+        """Called for each conversation that was not known."""
+
+    def pairs(self) -> list[tuple[Endpoint, Endpoint]]:
+        """The conversations that are known."""
+        return list(self._known)
 
     def remember(self, one: Endpoint, other: Endpoint, *, nat_traversal: bool) -> None:
         """The two speak IKE; `nat_traversal` where behind a non-ESP marker, so that ESP may follow."""
         key = (one, other) if one <= other else (other, one)
+        if self.on_new is not None and key not in self._known:
+            self.on_new(one, other)
         self._known[key] = self._known.get(key, False) or nat_traversal
         self._known.move_to_end(key)
         if len(self._known) > self._limit:

@@ -109,6 +109,19 @@ class PcapngWalker(Walker):
             position = end
         return position
 
+    def _whole_block(self, data: bytes, position: int) -> int:
+        """The length of the block at `position`; 0 where it is not all there, or not in order."""
+        head = data[position : position + 12]
+        if len(head) < 12:
+            return 0
+        order = self.byte_order
+        if head[:4] == b"\x0a\x0d\x0d\x0a":
+            order = ">" if head[8] == 0x1A else "<"
+        length = int.from_bytes(head[4:8], "big" if order == ">" else "little")
+        stop = position + length
+        whole = 12 <= length <= MAX_RECORD and not length & 3 and stop <= len(data)
+        return length if whole and data[stop - 4 : stop] == head[4:8] else 0
+
     def _block(self, data: bytes, position: int, stop: int, packets: list[Packet]) -> None:
         order = self.byte_order
         offset = self.offset + position

@@ -90,6 +90,21 @@ class Source:
         del self._ready[:size]
         return result
 
+    def readinto(self, room: memoryview) -> int:
+        """Like `read`, into `room`; how many octets it was."""
+        readinto = getattr(self._stream, "readinto1", None)
+        if self.compression is not None or self._ready or readinto is None:
+            octets = self.read(len(room))
+            room[: len(octets)] = octets
+            return len(octets)
+        try:
+            count: int = readinto(room)
+        except OSError as error:
+            self._fail(error)
+            return 0
+        self.consumed += count
+        return count
+
     def close(self) -> None:
         """Close the file (never standard input)."""
         if self._owned:
@@ -104,17 +119,21 @@ class Source:
         self.close()
 
     def _read_stream(self, size: int) -> bytes:
+        # What a pipe has at hand, without waiting for more.
+        read = getattr(self._stream, "read1", self._stream.read)
         try:
-            read1 = getattr(self._stream, "read1", None)  # what a pipe has at hand, without waiting for more
-            piece: bytes = read1(size) if read1 is not None else self._stream.read(size)
+            piece: bytes = read(size)
         except OSError as error:
-            reason = f"cannot be read: {error.strerror or error}"
-            if not self.consumed:
-                raise CaptureError(reason, path=self.path) from error
-            self.notices.add("read-error", f"the file {reason}; the rest is missing", offset=self.consumed)
+            self._fail(error)
             return b""
         self.consumed += len(piece)
         return piece
+
+    def _fail(self, error: OSError) -> None:
+        reason = f"cannot be read: {error.strerror or error}"
+        if not self.consumed:
+            raise CaptureError(reason, path=self.path) from error
+        self.notices.add("read-error", f"the file {reason}; the rest is missing", offset=self.consumed)
 
     def _new_member(self) -> None:
         if self.compression == "gzip":

@@ -7,7 +7,7 @@ bounded in connections and in octets; what goes is counted. The stream itself is
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -58,6 +58,12 @@ class TcpConnections:
         self._stream_octets = stream_octets
         self._held = 0
         self._table: OrderedDict[tuple[Endpoint, Endpoint], _Connection] = OrderedDict()
+        self.on_new: Callable[[Endpoint, Endpoint], None] | None = None
+        """Called for each connection that was not followed."""
+
+    def pairs(self) -> list[tuple[Endpoint, Endpoint]]:
+        """The connections that are followed."""
+        return list(self._table)
 
     def wants(self, source: Endpoint, destination: Endpoint, data: bytes, start: int) -> bool:
         """Whether the segment whose payload begins at `data[start]` belongs to a connection that is followed."""
@@ -77,7 +83,7 @@ class TcpConnections:
             self._open(key, connection, source, destination, segment)
             return []
         if connection is None:
-            connection = self._table[key] = _Connection()
+            connection = self._follow(key)
         self._table.move_to_end(key)
         before = connection.held
         records: list[DirectedRecord] = []
@@ -102,6 +108,12 @@ class TcpConnections:
         self._table.clear()
         self._held = 0
 
+    def _follow(self, key: tuple[Endpoint, Endpoint]) -> _Connection:
+        if self.on_new is not None:
+            self.on_new(*key)
+        connection = self._table[key] = _Connection()
+        return connection
+
     def _open(
         self,
         key: tuple[Endpoint, Endpoint],
@@ -116,7 +128,7 @@ class TcpConnections:
             self._forget(key)
             connection = None
         if connection is None:
-            connection = self._table[key] = _Connection()
+            connection = self._follow(key)
             self._shrink()
         if not answers:
             connection.opening = segment.sequence

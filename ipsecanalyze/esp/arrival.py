@@ -18,6 +18,8 @@ class Circumstances:
     """How many IP fragments the packet came in."""
     truncated: bool = False
     """Whether the snap length cut it."""
+    inferred: bool = False
+    """Whether only the looks of its octets say that it is ESP (ports floated by a NAT)."""
 
 
 #: One packet: (sequence number on the wire; octets from the ESP or AH header to the end of the IP payload; time in ns;

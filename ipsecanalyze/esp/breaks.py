@@ -7,7 +7,9 @@ a forward jump undoes each backward break, of its own piece or an earlier one, w
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ipsecanalyze.errors import IpsecAnalyzeError
 from ipsecanalyze.esp.intervals import IntervalSet
@@ -133,3 +135,15 @@ class SequenceBreaks:
             moved = replace(jump, packet=jump.packet + packets, before=jump.before + shift, after=jump.after + shift)
             self._keep(moved)
         self.count += dropped
+
+    @classmethod
+    def restore(cls, state: Sequence[Any]) -> SequenceBreaks:
+        """The breaks that the C core kept (`export_breaks` in _fast/core/module.c)."""
+        kept, opened, forward, count, settled, forward_restarts = state
+        self = cls(continuing=forward is not None)
+        self.kept, self.count = [SequenceBreak(*jump) for jump in kept], count
+        self._open, self._settled, self._forward_restarts = opened, settled, forward_restarts
+        if self._forward is not None:
+            self._forward.starts, self._forward.ends = forward[::2], forward[1::2]
+            self._forward.size = sum(self._forward.ends) - sum(self._forward.starts) + len(self._forward.starts)
+        return self

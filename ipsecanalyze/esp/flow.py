@@ -7,10 +7,10 @@ integers only, of bounded number, and can be merged with what the following piec
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import mul, sub
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation
 from ipsecanalyze.errors import Notice
@@ -71,6 +71,8 @@ class Flow:
     """Packets that came in IP fragments."""
     truncated_packets: int = 0
     """Packets that the snap length cut."""
+    inferred_packets: int = 0
+    """Packets of which only the looks say that they are ESP (ports floated by a NAT)."""
     ports: tuple[tuple[int, int], ...] = ()
     """Source and destination ports of the encapsulation, in order of appearance (the first 64)."""
     vlans: tuple[tuple[int, ...], ...] = ()
@@ -109,6 +111,11 @@ class Flow:
     def last_sequence(self) -> int:
         """The sequence number of the last packet, as on the wire."""
         return self.sequence.last
+
+    @property
+    def is_inferred(self) -> bool:
+        """Whether no packet of it is known for ESP by more than its looks."""
+        return 0 < self.packets == self.inferred_packets
 
     @property
     def sizes(self) -> Distribution:
@@ -250,6 +257,7 @@ class Flow:
             if special is not None:
                 self.ip_fragments += count * (special.fragments > 1)
                 self.truncated_packets += count * special.truncated
+                self.inferred_packets += count * special.inferred
                 if special.vlan:
                     self._add_vlans((special.vlan,))
 
@@ -310,6 +318,35 @@ class Flow:
         self.icmp_error_count += following.icmp_error_count
 
 
+    # From the C core
+
+    @classmethod
+    def restore(
+        cls,
+        key: FlowKey,
+        capture: int,
+        figures: Sequence[Any],
+        vlan_stack: Callable[[int], tuple[int, ...]],
+        *,
+        gaps: int,
+        continuing: bool,
+    ) -> Flow:
+        """A flow that the C core counted (`table_export` in _fast/core/module.c, less the place)."""
+        counts, sizes, gap_figures, first_sizes, first_gaps, ports, vlans, tally, state = figures
+        self = cls(*key, sequence=SequenceState.restore(state, gaps=gaps, continuing=continuing), capture=capture)
+        self.packets = self.sequence.packets
+        self.octets, self.first_frame, self.last_frame, self.first_time_ns, self.last_time_ns = counts[:5]
+        self._first_arrival_ns, self._last_arrival_ns, self.time_reversals, self.dont_fragment = counts[5:9]
+        self.ip_fragments, self.truncated_packets, self.inferred_packets = counts[9:]
+        self._sizes_squared, self._size_range = sizes[0], (sizes[1], sizes[2])
+        self._gap_count, self._gap_total, self._gaps_squared = gap_figures[:3]
+        self._gap_range = (gap_figures[3], gap_figures[4]) if self._gap_count else None
+        self._first_sizes, self._first_gaps, self._tally = tuple(first_sizes), tuple(first_gaps), tally
+        self.ports = tuple((pair >> 16, pair & 0xFFFF) for pair in ports)
+        self.vlans = tuple(map(vlan_stack, vlans))
+        return self
+
+
 #: What is simply added when flows are merged.
 _SUMS = (
     "packets",
@@ -318,6 +355,7 @@ _SUMS = (
     "dont_fragment",
     "ip_fragments",
     "truncated_packets",
+    "inferred_packets",
     "decrypted_packets",
     "icv_failures",
     "_sizes_squared",

@@ -27,6 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import sub
+from typing import Any
 
 from ipsecanalyze.esp.breaks import BACKWARD_STEP, FORWARD_STEP, MergeError, SequenceBreak, SequenceBreaks
 from ipsecanalyze.esp.intervals import IntervalSet
@@ -372,6 +373,27 @@ class SequenceState:
         if join:
             self._jump(self._position + step, time_ns, frame)
         mine.merge(behind, shift, self.packets)
+
+    # From the C core
+
+    @classmethod
+    def restore(cls, state: Sequence[Any], *, gaps: int, continuing: bool) -> SequenceState:
+        """The state that the C core kept in its own way (`export_sequence` in _fast/core/module.c)."""
+        self = cls(gaps=gaps, continuing=continuing)
+        packets, first, position, ambiguous, runs, size, maximum, records, largest, outside, settled, breaks, head = state
+        self.packets, self.first, self._position, self.ambiguous = packets, first, position, ambiguous
+        self._seen.starts, self._seen.ends, self._seen.size = runs[::2], runs[1::2], size
+        if records != packets:
+            self._late = Lateness(maximum, records, largest, tuple(outside) if any(outside) else None)
+        self._checkpoint = packets - packets % _SETTLE_EVERY + _SETTLE_EVERY
+        if settled:
+            self._settled = _Settled(*settled)
+        if breaks is not None:
+            self._breaks = SequenceBreaks.restore(breaks)
+        if head:
+            head_runs, head_packets, closed, reach = head
+            self._head = Head(list(zip(head_runs[::2], head_runs[1::2], strict=True)), head_packets, bool(closed), reach)
+        return self
 
 
 def _signed(difference: int) -> int:

@@ -28,6 +28,8 @@ _RESPONSE, _INITIATOR = 0x20, 0x08
 #: Members of enums are looked up slowly, and these are for every datagram.
 _IKE, _PLAIN = DatagramKind.IKE, Encapsulation.NONE
 _FRAGMENT_V1, _SA_V1 = 132, 1
+#: The version of an IKE SA by the major version of its messages: minor versions are ignored (RFC 7296 §2.5).
+_VERSIONS = {1: "1.0", 2: "2.0"}
 
 
 class Tracker:
@@ -131,7 +133,12 @@ class Tracker:
     def _find(self, datagram: Datagram, message: IkeMessage, record: MessageRecord) -> Track | None:
         """The IKE SA of a message, made if need be; sets who sent the message."""
         spi_i, spi_r = message.spi_i, message.spi_r
-        if message.major > 2 or not spi_i | spi_r:
+        if message.major > 2:
+            return None
+        if not spi_i:
+            # RFC 7296 §3.1: "This value MUST NOT be zero."
+            told = "the initiator's SPI is zero: the message belongs to no IKE SA"
+            self._notices.add(Notice("zero-spi", told, datagram.frame, 0))
             return None
         table = self._table
         is_v2 = message.major == 2
@@ -154,7 +161,8 @@ class Tracker:
             if not is_v2 and not is_late:
                 record.from_initiator = spi_r == 0
             from_initiator = record.from_initiator is not False
-            track = table.new(datagram, message.version_text, spi_i, spi_r, from_initiator=from_initiator, late=is_late)
+            version = _VERSIONS[message.major]
+            track = table.new(datagram, version, spi_i, spi_r, from_initiator=from_initiator, late=is_late)
         return track
 
     def _find_unbound(self, datagram: Datagram, message: IkeMessage, record: MessageRecord) -> Track | None:
@@ -174,7 +182,7 @@ class Tracker:
                 track, record.from_initiator = table.by_first(spi_i, datagram.destination), False
             if track is None:
                 record.from_initiator = None
-        if track is None or track.sa.version != message.version_text:
+        if track is None or track.sa.version != _VERSIONS[message.major]:
             return None
         if not spi_r:
             # The same SPI for another offer, though the first was taken: a new attempt.

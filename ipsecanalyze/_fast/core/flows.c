@@ -6,7 +6,7 @@
 
 enum {
     BLOCK = 256, /* flows in a block: blocks do not move, so pointers to flows stay */
-    DRAIN_EVERY = 1 << 31,
+    DRAIN_EVERY = 1 << 30, /* packets that a lane counts in 32 bits */
 };
 
 /* What a tally counts, as in esp/flow.py: TTLs from 0, traffic classes from 256, sizes (bits << 4 | the last four bits)
@@ -160,6 +160,7 @@ static int flow_take(struct flow *flow, const struct arrival *packet, uint32_t g
     flow->dont_fragment += packet->dont_fragment;
     flow->in_fragments += packet->in_fragments;
     flow->truncated += packet->truncated;
+    flow->inferred += packet->inferred;
     if (packet->ports != flow->last_ports) {
         flow->last_ports = packet->ports;
         if (packet->ports && note_variant(&flow->ports, &flow->port_count, packet->ports))
@@ -167,7 +168,7 @@ static int flow_take(struct flow *flow, const struct arrival *packet, uint32_t g
     }
     if (packet->vlan != flow->last_vlan) {
         flow->last_vlan = packet->vlan;
-        if (packet->vlan && note_variant(&flow->vlans, &flow->vlan_count, packet->vlan - 1))
+        if (packet->vlan && note_variant(&flow->vlans, &flow->vlan_count, packet->vlan))
             return -1;
     }
     if (count_size(flow, size, 1) || tally_near(flow, &flow->ttl_at, packet->ttl, 1) ||
@@ -194,8 +195,6 @@ static int lane_flush(struct flow *flow, uint32_t gaps)
         flow->last_time_ns = lane->last_arrival_ns;
     flow->last_frame = lane->last_frame;
     flow->dont_fragment += count * (header >> 16 & 1);
-    flow->in_fragments += count * (header >> 17 & 1);
-    flow->truncated += count * (header >> 18 & 1);
     if (tally_near(flow, &flow->ttl_at, header & 0xFF, count) ||
         tally_near(flow, &flow->class_at, TALLY_CLASS + (header >> 8 & 0xFF), count))
         return -1;
@@ -240,9 +239,8 @@ static void lane_open(struct flow *flow, const struct arrival *packet)
     struct lane *lane = flow->lane;
     lane->next = packet->sequence + 1;
     lane->room = sequence_room(&flow->sequence);
-    lane->header[0] = arrival_place(packet->ports, packet->vlan);
-    lane->header[1] = arrival_header(packet->ttl, packet->traffic_class, packet->dont_fragment, packet->in_fragments,
-                                     packet->truncated);
+    lane->header[0] = lane_place(packet->ports, packet->vlan);
+    lane->header[1] = lane_header(packet->ttl, packet->traffic_class, packet->dont_fragment);
     lane->last_arrival_ns = flow->last_arrival_ns;
     lane->last_frame = flow->last_frame;
 }
@@ -256,15 +254,17 @@ static int flow_arrive(struct flow *flow, const struct arrival *packet, uint32_t
         if (flow->sequence.packets < LANE_FROM)
             return 0;
         flow->lane = calloc(1, sizeof *flow->lane);
-        if (!flow->lane || lane_drain(flow))
+        if (!flow->lane)
             return -1;
+        flow->lane->least_gap = UINT64_MAX;
+        flow->lane->drain = DRAIN_EVERY;
         lane_open(flow, packet);
         return 0;
     }
-    if (lane_take(lane, packet->sequence, packet->length, packet->time_ns, packet->frame,
-                  arrival_place(packet->ports, packet->vlan),
-                  arrival_header(packet->ttl, packet->traffic_class, packet->dont_fragment, packet->in_fragments,
-                                 packet->truncated)))
+    int is_plain = !packet->in_fragments && !packet->truncated && !packet->inferred;
+    if (is_plain && lane_take(lane, packet->sequence, packet->length, packet->time_ns, packet->frame,
+                              lane_place(packet->ports, packet->vlan),
+                              lane_header(packet->ttl, packet->traffic_class, packet->dont_fragment)))
         return 0;
     if (lane_flush(flow, gaps) || flow_take(flow, packet, gaps))
         return -1;

@@ -33,6 +33,7 @@ struct arrival {
     uint32_t vlan;  /* VLAN stack + 1; 0 without */
     uint8_t ttl, traffic_class;
     uint8_t dont_fragment, in_fragments, truncated;
+    uint8_t inferred; /* nothing but its looks says that it is ESP */
 };
 
 /* How often a key came; see tally_key in flows.c. */
@@ -47,7 +48,7 @@ struct flow {
     uint64_t octets, first_frame, last_frame;
     int64_t first_time_ns, last_time_ns; /* the earliest and the latest */
     int64_t first_arrival_ns, last_arrival_ns;
-    uint64_t time_reversals, dont_fragment, in_fragments, truncated;
+    uint64_t time_reversals, dont_fragment, in_fragments, truncated, inferred;
     wide sizes_squared;
     wide gap_total;
     wide gaps_squared; /* the low 128 bits, above them: */
@@ -60,19 +61,18 @@ struct flow {
     uint32_t ttl_at, class_at; /* where in the tallies the last packet was counted */
     uint32_t capture;
     uint32_t last_ports, last_vlan;
-    uint32_t *ports, *vlans; /* in order of appearance */
+    uint32_t *ports, *vlans; /* in order of appearance, as in struct arrival */
     uint8_t port_count, vlan_count;
     uint8_t first_size_count, first_gap_count;
     uint64_t *first_values; /* FIRST_KEPT sizes, then FIRST_KEPT gaps */
 };
 
-/* What packets in a lane have in common, in two words. */
-static inline uint64_t arrival_place(uint32_t ports, uint32_t vlan) { return (uint64_t)ports << 32 | vlan; }
-static inline uint64_t arrival_header(uint8_t ttl, uint8_t traffic_class, uint8_t dont_fragment, uint8_t in_fragments,
-                                      uint8_t truncated)
+/* What packets in a lane have in common, in two words: ports and VLAN stack, and what stands in the IP header. */
+static inline uint64_t lane_place(uint32_t ports, uint32_t vlan) { return (uint64_t)ports << 32 | vlan; }
+
+static inline uint64_t lane_header(uint8_t ttl, uint8_t traffic_class, uint8_t dont_fragment)
 {
-    return ttl | (uint64_t)traffic_class << 8 | (uint64_t)dont_fragment << 16 | (uint64_t)in_fragments << 17 |
-           (uint64_t)truncated << 18;
+    return ttl | (uint64_t)traffic_class << 8 | (uint64_t)dont_fragment << 16;
 }
 
 struct slot {

@@ -1,7 +1,7 @@
 /* The lane of a busy flow: packets that go on just as the ones before, counted with as few instructions as can be.
 
    A packet stays in the lane while its number is the next one, its time no earlier, its size small, and its header as
-   that of the packet before. Sizes are counted one by one, so that their sum, squares and extremes can be told at the
+   that of the packet before; fragments and cut packets stay out. Sizes are counted one by one, so that their sum, squares and extremes can be told at the
    end. Whatever does not fit goes through flow_take, behind lane_flush. */
 #ifndef IPSECANALYZE_LANE_H
 #define IPSECANALYZE_LANE_H
@@ -24,7 +24,7 @@ struct lane {
     uint32_t pending; /* packets that the flow does not know of yet */
     uint32_t room;    /* how many these may be */
     uint32_t drain;   /* packets until the counts below must be emptied into the flow */
-    uint64_t header[2]; /* of the last packet: see arrival_header */
+    uint64_t header[2]; /* of the last packet: lane_place, lane_header */
     int64_t last_arrival_ns;
     uint64_t last_frame;
     wide gaps_squared;

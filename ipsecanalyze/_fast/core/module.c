@@ -87,15 +87,25 @@ static PyObject *table_arrive(PyObject *object, PyObject *args)
     unsigned long long frame, length;
     unsigned int sequence, ports, vlan, capture;
     unsigned char ttl, traffic_class;
-    int dont_fragment, in_fragments, truncated;
+    int dont_fragment, in_fragments, truncated, inferred;
     struct flow_key key;
-    if (!PyArg_ParseTuple(args, "y#LKKIIIBBpppI", &octets, &size, &time_ns, &frame, &length, &sequence, &ports, &vlan,
-                          &ttl, &traffic_class, &dont_fragment, &in_fragments, &truncated, &capture))
+    if (!PyArg_ParseTuple(args, "y#LKKIIIBBppppI", &octets, &size, &time_ns, &frame, &length, &sequence, &ports, &vlan,
+                          &ttl, &traffic_class, &dont_fragment, &in_fragments, &truncated, &inferred, &capture))
         return NULL;
     if (is_busy(self) || get_key(octets, size, &key))
         return NULL;
-    struct arrival arrival = {time_ns,       frame, length, sequence, ports, vlan, ttl, traffic_class,
-                              (uint8_t)dont_fragment, (uint8_t)in_fragments, (uint8_t)truncated};
+    struct arrival arrival = {time_ns,
+                              frame,
+                              length,
+                              sequence,
+                              ports,
+                              vlan,
+                              ttl,
+                              traffic_class,
+                              (uint8_t)dont_fragment,
+                              (uint8_t)in_fragments,
+                              (uint8_t)truncated,
+                              (uint8_t)inferred};
     int64_t index = flows_arrive(&self->flows, &key, &arrival, capture);
     return index == -2 ? PyErr_NoMemory() : PyLong_FromLongLong(index);
 }
@@ -255,10 +265,10 @@ static PyObject *table_export(PyObject *object, PyObject *args)
     const struct flow_key *key = &flow->key;
     Py_ssize_t size = key->version == 4 ? 4 : 16;
     return Py_BuildValue(
-        "(y#y#IBBI)(KKKLLLLKKKK)(NKK)(KNNKK)NNNNNN", key->source, size, key->destination, size, key->spi, key->protocol,
+        "(y#y#IBBI)(KKKLLLLKKKKK)(NKK)(KNNKK)NNNNNN", key->source, size, key->destination, size, key->spi, key->protocol,
         key->encapsulation, flow->capture, flow->octets, flow->first_frame, flow->last_frame, flow->first_time_ns,
         flow->last_time_ns, flow->first_arrival_ns, flow->last_arrival_ns, flow->time_reversals, flow->dont_fragment,
-        flow->in_fragments, flow->truncated, big(0, flow->sizes_squared), flow->least_size, flow->most_size,
+        flow->in_fragments, flow->truncated, flow->inferred, big(0, flow->sizes_squared), flow->least_size, flow->most_size,
         flow->gap_count, big(0, flow->gap_total), big(flow->gaps_squared_high, flow->gaps_squared), flow->least_gap,
         flow->most_gap, list64(flow->first_values, flow->first_size_count),
         list64(flow->first_values + FIRST_KEPT, flow->first_gap_count), list32(flow->ports, flow->port_count),

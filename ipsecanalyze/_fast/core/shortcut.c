@@ -24,7 +24,7 @@ int shortcut_take(struct scan *scan, const uint8_t *data, uint32_t captured, int
     if (fragment & 0xBFFF || total < 28 || total + 14 > captured || scan->wants_protected)
         return 0;
     return lane_take(known->lane, be32(data + 38), total - 20, time_ns, frame, 0,
-                     arrival_header(data[22], data[15], fragment >> 14 & 1, 0, 0));
+                     lane_header(data[22], data[15], fragment >> 14 & 1));
 }
 
 void shortcut_learn(struct scan *scan, const struct flow_key *key, uint32_t flow)
