@@ -24,9 +24,12 @@ from ipsecanalyze.documents import (
     SummaryDocument,
     flows_document,
     messages_document,
+    messages_stream,
     summary_document,
+    summary_outline,
+    summary_stream,
 )
-from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError, Notice
+from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError, Notice, UsageError
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.sa.pairing import pair_flows
 from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
@@ -82,17 +85,19 @@ class Analysis:
         """The text that `summarize` prints."""
         from ipsecanalyze.report.terminal import summary_text
 
-        return summary_text(self.to_dict(), width=width, color=color)
+        return summary_text(summary_outline(self), width=width, color=color)
 
     def to_pandas(self, table: str = "flows") -> DataFrame:
         """One of "captures", "ike_sas", "child_sas", "flows", "messages", "findings" as a DataFrame.
 
         Times become UTC timestamps. Raises UsageError for another name, or where pandas is not installed.
         """
-        from ipsecanalyze.report.frames import data_frame
+        from ipsecanalyze.report.frames import TABLES, data_frame
 
-        document = self.messages_document() if table == "messages" else self.to_dict()
-        return data_frame(document, table)
+        if table not in TABLES:
+            raise UsageError(f"there is no table {table!r}; there are {', '.join(TABLES)}")
+        stream = messages_stream(self) if table == "messages" else summary_stream(self)
+        return data_frame({table: list(stream[table])}, table)
 
     @property
     def plot(self) -> Plots:
@@ -104,7 +109,7 @@ class Analysis:
     def _repr_html_(self) -> str:
         from ipsecanalyze.report.html import summary_html
 
-        return summary_html(self.to_dict())
+        return summary_html(summary_outline(self))
 
 
 class Analyzer:
@@ -114,8 +119,9 @@ class Analyzer:
     captures of one site), with frames counted per capture.
     """
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    def __init__(self, *, limits: Limits | None = None, jobs: int | None = None) -> None:
         self._limits = limits or Limits()
+        self._jobs = jobs if jobs is not None else _cores()
         self._flows = make_flow_table(self._limits.flows, self._limits.gaps)
         self._tracker = Tracker(self._limits)
         self._captures: list[CaptureFacts] = []
@@ -164,7 +170,7 @@ class Analyzer:
 
     def _begin(self, path: str) -> Scanner:
         self._scanner = make_scanner(
-            ScanOptions(limits=self._limits), path=path, flows=self._flows, capture=len(self._captures)
+            ScanOptions(limits=self._limits, jobs=self._jobs), path=path, flows=self._flows, capture=len(self._captures)
         )
         return self._scanner
 
@@ -178,6 +184,11 @@ class Analyzer:
         feed = self._tracker.feed
         for datagram in datagrams:
             feed(datagram)
+
+
+def _cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _overlaps(captures: list[CaptureFacts]) -> Iterator[Notice]:
@@ -196,17 +207,19 @@ def analyze(
     path_or_paths: Path | Iterable[Path],
     *,
     limits: Limits | None = None,
+    jobs: int | None = None,
     progress: Callable[[int], None] | None = None,
     errors: list[IpsecAnalyzeError] | None = None,
 ) -> Analysis:
     """Read one or more captures and tell what the IPsec in them did.
 
+    A large file is scanned by `jobs` threads (None: as many as there are cores); the result does not depend on that.
     `progress` is called with the octets read so far, over all files. Raises CaptureError for a file that cannot be
     read at all; where `errors` is given, such errors are put there instead and the other files are read.
     """
     single = isinstance(path_or_paths, str | os.PathLike)
     paths: list[Path] = [path_or_paths] if single else list(path_or_paths)  # type: ignore[arg-type, list-item]
-    analyzer = Analyzer(limits=limits)
+    analyzer = Analyzer(limits=limits, jobs=jobs)
     before = 0
     latest = 0
 

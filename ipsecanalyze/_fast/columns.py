@@ -15,7 +15,7 @@ from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation
 
 Octets: TypeAlias = bytes | bytearray | memoryview
 
-__all__ = ["ENCAPSULATIONS", "Octets", "ROW", "ROW_DTYPE", "VlanStacks", "datagrams_of"]
+__all__ = ["ENCAPSULATIONS", "ROW", "ROW_DTYPE", "Octets", "VlanStacks", "datagrams_of"]
 
 _FIELDS: Final = (
     ("start", "Q"),
@@ -85,8 +85,13 @@ class VlanStacks:
         return self._deep[number - (1 << 25)]
 
 
-def datagrams_of(rows: bytes, octets: Octets, vlans: VlanStacks, capture: int) -> Iterator[Datagram]:
-    """The datagrams of rows; `octets` are those that were scanned."""
+def datagrams_of(
+    rows: bytes, octets: Octets, vlans: VlanStacks, capture: int, *, alone: bool = False, frames: int = 0
+) -> Iterator[Datagram]:
+    """The datagrams of rows; `octets` are those that were scanned, or, `alone`, the payload itself.
+
+    `frames` is added to the frame numbers.
+    """
     for (
         start,
         time_ns,
@@ -113,8 +118,8 @@ def datagrams_of(rows: bytes, octets: Octets, vlans: VlanStacks, capture: int) -
             _KINDS[kind],
             address_text(source[:size]),
             address_text(destination[:size]),
-            bytes(octets[start : start + captured]),
-            frame,
+            bytes(octets) if alone else bytes(octets[start : start + captured]),
+            frames + frame,
             time_ns,
             length,
             source_port,

@@ -52,6 +52,8 @@ class ScanOptions:
     """How to scan."""
 
     limits: Limits = field(default_factory=Limits)
+    jobs: int = 1
+    """Threads that may share one capture (the C core); the result does not depend on it."""
     protected_datagrams: bool = False
     """Hand over ESP and AH datagrams too (for decryption)."""
 

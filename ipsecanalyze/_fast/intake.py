@@ -1,7 +1,7 @@
 """Where scanned packets end up: ESP and AH in flows, the rest as datagrams; and what is counted on the way.
 
 Arrivals wait in one list per flow and are taken in batches, because counting columns is an order of magnitude faster
-than counting rows. When the lists are emptied depends on the number of packets only, never on how the file was cut.
+than counting rows. When the lists are emptied changes no result: `Flow.update` does not care where a batch ends.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from ipsecanalyze.esp.flow import Flow, FlowTable
 
 __all__ = ["FLUSH_EVERY", "Intake", "Lane", "circumstances"]
 
-#: Packets of the capture after which the waiting arrivals are counted. One takes about 250 octets, so 49 MB may wait;
-#: where thousands of flows are interleaved, shorter batches would have too few packets of each.
-FLUSH_EVERY: Final = 196_608
+#: Packets of the capture after which it is looked whether the waiting arrivals are worth counting: whether there are
+#: enough for each lane, or so many that they take too much memory. One takes about 250 octets, so 49 MB may wait.
+FLUSH_EVERY: Final = 32_768
+_WORTH_IT: Final = 256
+_MOST_WAITING: Final = 196_608
 #: Lanes that are kept from one batch to the next; where there are more, they begin anew.
 _LANES_KEPT: Final = 65_536
 
@@ -68,6 +70,7 @@ class Intake:
         self.latest: int | None = None
         self.quick = [0, 0, 0, 0, 0, 0]
         """Packets by the short path's verdict (see `shortpath.Verdict`)."""
+        self._flushed = 0  # packets of the capture when the lists were last emptied
         self._waiting: dict[Flow, list[Arrival]] = {}  # the lists of these lanes, emptied and not replaced
         self._overflow: list[Arrival] = []  # of flows beyond the limit
 
@@ -88,6 +91,12 @@ class Intake:
         if queue is None:
             queue = self._waiting[flow] = []
         return queue
+
+    def flush_if_worth(self, packets: int) -> None:
+        """Let the flows take what waits if the batches are long enough; `packets` of the capture came so far."""
+        if packets - self._flushed >= min(_WORTH_IT * len(self._waiting), _MOST_WAITING):
+            self._flushed = packets
+            self.flush()
 
     def flush(self) -> None:
         """Let the flows take what waits for them."""
@@ -139,8 +148,11 @@ class Intake:
                 self._protected("AH", datagram, 4)
             else:
                 if datagram.kind is DatagramKind.ICMP_ERROR:
-                    self.flows.add_icmp_error(datagram)
+                    self._icmp_error(datagram)
                 self.datagrams.append(datagram)
+
+    def _icmp_error(self, datagram: Datagram) -> None:
+        self.flows.add_icmp_error(datagram)
 
     def _protected(self, protocol: str, datagram: Datagram, start: int) -> None:
         payload = datagram.payload

@@ -8,16 +8,21 @@ Python decodes is counted exactly where it belongs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, cast
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeAlias, cast
 
 from ipsecanalyze._fast import _core
 from ipsecanalyze._fast.columns import Octets, datagrams_of
 from ipsecanalyze._fast.contract import ScanOptions
 from ipsecanalyze._fast.intake import Intake
 from ipsecanalyze._fast.native_flows import NativeFlowTable
+from ipsecanalyze._fast.parallel import LEAST_PIECE, Adoption, Piece, cut
 from ipsecanalyze._fast.scanner import BaseScanner
 from ipsecanalyze.capture.conversations import Endpoint
+from ipsecanalyze.capture.encapsulation import NAT_T_PORT
 from ipsecanalyze.capture.notices import NoticeLog
 from ipsecanalyze.capture.packet import Datagram, DatagramKind, Packet
 from ipsecanalyze.capture.pcap import PcapHeader, PcapWalker
@@ -37,14 +42,22 @@ CHUNK: Final = 256 << 10
 _WATCHED: Final = 1 << 18
 _64_BITS: Final = 1 << 64
 
+#: An ESP or AH datagram that was decoded in Python: "ESP" or "AH", the datagram, where its SPI stands.
+Protected: TypeAlias = tuple[str, Datagram, int]
+
 
 class NativeIntake(Intake):
     """Takes what the core leaves to Python, and the core's counts."""
 
     def __init__(self, options: ScanOptions, flows: NativeFlowTable, capture: int, notices: NoticeLog) -> None:
         super().__init__(options, flows, capture, notices)
+        self.limits = options.limits
         self.table = flows
         self.scan = _core.Scan(flows.core, capture, options.protected_datagrams)
+        self.watches = False
+        """Whether the core leaves conversations to Python."""
+        self._held: list[Protected] | None = None
+        self._held_errors: list[Datagram] | None = None
         self.decoder.conversations.on_new = self._watch
         self.decoder.connections.on_new = self._watch
 
@@ -58,7 +71,7 @@ class NativeIntake(Intake):
             if rows:
                 self._take_rows(rows, octets)
             if ending != STRANGE_PACKET:
-                self._take_counts()
+                self.take_counts(self.scan.counts())
                 return ending, position, (frame, last)
             _, at, captured, wire, time_ns, interface, record = packet
             link_type = walker.interfaces[interface].link_type
@@ -68,27 +81,69 @@ class NativeIntake(Intake):
     def flush(self) -> None:
         """Nothing waits here."""
 
-    def _take_rows(self, rows: bytes, octets: Octets) -> None:
-        remember = self.decoder.conversations.remember_spi
-        for datagram in datagrams_of(rows, octets, self.table.vlans, self.capture):
-            if datagram.kind is DatagramKind.IKE:
-                remember(datagram.payload[:8])
-            self.datagrams.append(datagram)
+    def take_row(self, row: bytes, payload: bytes, frames: int) -> None:
+        """Take a row that was made ahead: `payload` is what it tells of, `frames` is what its frame number lacks."""
+        for datagram in datagrams_of(row, payload, self.table.vlans, self.capture, alone=True, frames=frames):
+            self._take_datagram(datagram)
 
-    def _take_counts(self) -> None:
-        octets, truncated, earliest, latest, verdicts, is_any = self.scan.counts()
+    def take_counts(self, counts: tuple[int, int, int, int, list[int], int]) -> None:
+        """Add what `_core.Scan.counts` gave."""
+        octets, truncated, earliest, latest, verdicts, is_any = counts
         if is_any:
             self.add(sum(verdicts), octets, truncated, earliest, latest)
         for verdict in range(2, len(verdicts)):
             self.quick[verdict] += verdicts[verdict]
 
+    @contextmanager
+    def holding(self) -> Iterator[list[Protected]]:
+        """Put ESP and AH that is decoded meanwhile into a list, instead of counting it."""
+        held: list[Protected] = []
+        self._held = held
+        try:
+            yield held
+        finally:
+            self._held = None
+
+    @contextmanager
+    def holding_errors(self) -> Iterator[None]:
+        """Let ICMP errors wait for the flows that they are about."""
+        held: list[Datagram] = []
+        self._held_errors = held
+        try:
+            yield
+        finally:
+            self._held_errors = None
+            for datagram in held:
+                self.table.add_late_icmp_error(datagram)
+
+    def _take_rows(self, rows: bytes, octets: Octets) -> None:
+        for datagram in datagrams_of(rows, octets, self.table.vlans, self.capture):
+            self._take_datagram(datagram)
+
+    def _take_datagram(self, datagram: Datagram) -> None:
+        if datagram.kind is DatagramKind.IKE:
+            self.decoder.conversations.remember_spi(datagram.payload[:8])
+        self.datagrams.append(datagram)
+
     def _protected(self, protocol: str, datagram: Datagram, start: int) -> None:
         if self.protected_datagrams:
             self.datagrams.append(datagram)
-        self.table.arrive(protocol, datagram, start)
+        if self._held is None:
+            self.table.arrive(protocol, datagram, start)
+        else:
+            self._held.append((protocol, datagram, start))
+
+    def _icmp_error(self, datagram: Datagram) -> None:
+        if self._held_errors is None:
+            super()._icmp_error(datagram)
+        else:
+            self._held_errors.append(datagram)
 
     def _watch(self, one: Endpoint, other: Endpoint) -> None:
         """The decoder follows a conversation: the core must leave its packets to Python."""
+        if NAT_T_PORT in (one[1], other[1]):
+            return  # it does so anyway
+        self.watches = True
         if self.scan.watch(_endpoint(one), _endpoint(other)) > _WATCHED:
             self.scan.forget()
             for pair in (*self.decoder.conversations.pairs(), *self.decoder.connections.pairs()):
@@ -100,7 +155,34 @@ def _endpoint(endpoint: Endpoint) -> bytes:
 
 
 class NativeWalker(Walker):
-    """What the walkers below can do more: look at octets where they are."""
+    """What the walkers below can do more: look at octets where they are, and go on behind a piece scanned ahead."""
+
+    @property
+    @abstractmethod
+    def reads_on(self) -> bool:
+        """False where damage has ended the reading."""
+
+    @property
+    @abstractmethod
+    def section(self) -> tuple[str, int, int]:
+        """What records are read by: byte order, first interface, number of interfaces."""
+
+    @property
+    @abstractmethod
+    def last(self) -> int:
+        """The time of the last record, as `_core.Scan.run` takes and gives it."""
+
+    @last.setter
+    @abstractmethod
+    def last(self, last: int) -> None: ...
+
+    @abstractmethod
+    def set_up(self, scan: _core.Scan) -> None:
+        """Tell a scan of the core how records are read."""
+
+    @abstractmethod
+    def time_at(self, record: bytes) -> int | None:
+        """The seconds of a record that begins so; None where times are not what records are judged by."""
 
     def take(self, octets: memoryview, final: bool) -> tuple[int, list[Packet]]:
         """Like `feed`, for a caller that keeps what is not used up, and gives it again with what follows.
@@ -123,20 +205,44 @@ class NativePcap(NativeWalker, PcapWalker):
     def __init__(self, header: PcapHeader, notices: NoticeLog, intake: NativeIntake) -> None:
         super().__init__(header, notices)
         self._intake = intake
+        self.set_up(intake.scan)
+
+    @property
+    def reads_on(self) -> bool:
+        """False where damage has ended the reading."""
+        return not self._skip
+
+    @property
+    def section(self) -> tuple[str, int, int]:
+        """The same for the whole file."""
+        return self.header.byte_order, 0, 1
+
+    @property
+    def last(self) -> int:
+        """Seconds; -1 before the first record."""
+        return -1 if self.last_seconds is None else self.last_seconds
+
+    @last.setter
+    def last(self, last: int) -> None:
+        self.last_seconds = None if last < 0 else last
+
+    def set_up(self, scan: _core.Scan) -> None:
+        """Tell a scan of the core how records are read."""
+        header = self.header
         limit = min(header.record_limit, header.snaplen or header.record_limit)
-        big_endian = header.byte_order == ">"
-        intake.scan.pcap(big_endian, header.nanoseconds, header.record_header_size, limit, header.link_type)
+        scan.pcap(header.byte_order == ">", header.nanoseconds, header.record_header_size, limit, header.link_type)
+
+    def time_at(self, record: bytes) -> int | None:
+        """Its seconds."""
+        return int(self.header.record_struct.unpack_from(record)[0]) if len(record) >= 16 else None
 
     def _walk(self, data: bytes, final: bool, packets: list[Packet]) -> int:
         position = min(self._skip, len(data))
         self._skip -= position
         if self._skip:
             return position
-        last = -1 if self.last_seconds is None else self.last_seconds
-        ending, position, (self.packets, last) = self._intake.run(
-            data, position, len(data), (self.packets, last), self
-        )
-        self.last_seconds = None if last < 0 else last
+        state = (self.packets, self.last)
+        ending, position, (self.packets, self.last) = self._intake.run(data, position, len(data), state, self)
         if ending == NEEDS_MORE and not final:
             return position
         self.offset += position
@@ -154,14 +260,39 @@ class NativePcapng(NativeWalker, PcapngWalker):
         self._intake = intake
         self._told: tuple[str, int, int] | None = None
 
+    @property
+    def reads_on(self) -> bool:
+        """False where damage has ended the reading."""
+        return not self._lost
+
+    @property
+    def section(self) -> tuple[str, int, int]:
+        """Byte order, first interface, number of interfaces."""
+        return self.byte_order, self.section_base, len(self.interfaces)
+
+    @property
+    def last(self) -> int:
+        """Nanoseconds; 0 before the first packet."""
+        return self._last_time_ns
+
+    @last.setter
+    def last(self, last: int) -> None:
+        self._last_time_ns = last
+
+    def time_at(self, record: bytes) -> int | None:
+        """Blocks are not judged by their times."""
+        del record
+        return None
+
     def _walk(self, data: bytes, final: bool, packets: list[Packet]) -> int:
         position, base = 0, self.offset
         try:
             while not self._lost:
-                self._tell_section()
-                ending, position, (self.packets, self._last_time_ns) = self._intake.run(
-                    data, position, len(data), (self.packets, self._last_time_ns), self
-                )
+                if self.section != self._told:
+                    self.set_up(self._intake.scan)
+                    self._told = self.section
+                state = (self.packets, self.last)
+                ending, position, (self.packets, self.last) = self._intake.run(data, position, len(data), state, self)
                 if ending == NEEDS_MORE and not final:
                     return position
                 stop = position + self._whole_block(data, position)
@@ -181,18 +312,14 @@ class NativePcapng(NativeWalker, PcapngWalker):
         finally:
             self.offset = base
 
-    def _tell_section(self) -> None:
-        """Tell the core of the section's interfaces, where these have changed."""
-        now = (self.byte_order, self.section_base, len(self.interfaces))
-        if now == self._told:
-            return
-        self._told = now
+    def set_up(self, scan: _core.Scan) -> None:
+        """Tell a scan of the core of the section's interfaces."""
         rows = []
         for interface in self.interfaces[self.section_base :]:
             fits = max(interface.multiplier, interface.divisor) < _64_BITS and abs(interface.offset_ns) < _64_BITS >> 2
             scale = (interface.multiplier, interface.divisor, interface.offset_ns) if fits else (1, 1, 0)
             rows.append((interface.link_type, int(fits), *scale))
-        self._intake.scan.section(self.byte_order == ">", self.section_base, rows)
+        scan.section(self.byte_order == ">", self.section_base, rows)
 
 
 class NativeScanner(BaseScanner):
@@ -226,38 +353,112 @@ class NativeScanner(BaseScanner):
     def _scan(
         self, source: Source, on_datagrams: Callable[[list[Datagram]], None], progress: Callable[[int], None] | None
     ) -> None:
-        """As in the base class, but without a copy: octets are read to where the core looks at them."""
-        window = bytearray(CHUNK)
-        kept = 0
-        while True:
-            if kept > len(window) // 2:
-                window.extend(bytes(len(window)))
-            with memoryview(window) as view, view[kept:] as room:
-                count = source.readinto(room)
-            final = not count
-            end = kept + count
-            walker = self._walker
-            if walker is None:
-                if end < HEAD and not final:
-                    kept = end
-                    continue
-                walker = self._begin(bytes(window[:end]))
-            assert isinstance(walker, NativeWalker)  # noqa: S101 - for the type checker
-            kept = self._take_window(walker, window, end, final)
-            datagrams = self._fed(final)
-            if datagrams or final:
-                on_datagrams(datagrams)
-            if final:
-                return
-            if progress is not None:
-                progress(source.consumed)
+        """As in the base class, but without a copy, and where that is worth it in several threads."""
+        reader = _Reader(self, on_datagrams, progress)
+        place = source.place if self.options.jobs > 1 and not self.options.protected_datagrams else None
+        if place is not None and place[1] >= 2 * LEAST_PIECE:
+            reader.read_pieces(*place, self.options.jobs)
+        else:
+            reader.read_all(source.readinto, lambda: source.consumed)
 
-    def _take_window(self, walker: NativeWalker, window: bytearray, end: int, final: bool) -> int:
-        """Let the walker take `window[:end]`; what it leaves is moved to the front, and counted."""
-        with memoryview(window) as view, view[:end] as octets:
-            used, packets = walker.take(octets, final)
+    def take_window(self, octets: memoryview, final: bool) -> tuple[int, list[Datagram]]:
+        """Take the next octets, of which those before what was left over last time are gone.
+
+        Returns how many were used up, and the datagrams that Python must see.
+        """
+        if self._walker is None:
+            if len(octets) < HEAD and not final:
+                return 0, []
+            self._begin(bytes(octets[:HEAD]))
+        used, packets = self.walker.take(octets, final)
         for packet in packets:
             self._take(packet)
-        rest = end - used
-        window[:rest] = window[used:end]
-        return rest
+        return used, self._fed(final)
+
+    @property
+    def walker(self) -> NativeWalker:
+        """The walker, once the first octets were taken."""
+        return cast("NativeWalker", self._walker)
+
+    @property
+    def intake(self) -> NativeIntake:
+        """Where packets go."""
+        return self._intake
+
+
+class _Reader:
+    """Reads octets to where the core looks at them."""
+
+    def __init__(
+        self,
+        scanner: NativeScanner,
+        on_datagrams: Callable[[list[Datagram]], None],
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._scanner = scanner
+        self._on_datagrams = on_datagrams
+        self._progress = progress
+        self._window = bytearray(CHUNK)
+        self._kept = 0  # octets at the beginning of the window that wait for what follows
+
+    def read_all(self, readinto: Callable[[memoryview], int], consumed: Callable[[], int]) -> None:
+        """Read to the end."""
+        while self._step(readinto):
+            if self._progress is not None:
+                self._progress(consumed())
+
+    def read_pieces(self, fd: int, size: int, jobs: int) -> None:
+        """Read a file of `size` octets in pieces, the first one as ever, the others ahead."""
+        position = 0
+
+        def readinto(room: memoryview) -> int:
+            nonlocal position
+            count = os.preadv(fd, [room[: max(0, end - position)]], position)
+            position += count
+            return count
+
+        end = min(size, CHUNK)
+        self._step(readinto)
+        walker, intake = self._scanner.walker, self._scanner.intake
+        pieces = cut(fd, size, walker.offset, jobs, walker)
+        adoption = Adoption(fd, walker, intake)
+        try:
+            for piece in pieces:
+                piece.begin(fd, walker, intake)
+            for piece in pieces:
+                end = piece.start
+                while position < end and self._step(readinto):
+                    self._tell(position, pieces)
+                piece.wait()
+                if not self._kept and adoption.fits(piece):
+                    adoption.adopt(piece)
+                    position = walker.offset
+                    self._on_datagrams(self._scanner.take_window(memoryview(b""), False)[1])
+                    self._tell(position, pieces)
+        finally:
+            for piece in pieces:
+                piece.end_early()
+        # The file may have grown meanwhile.
+        end = 1 << 62
+        self.read_all(readinto, lambda: position)
+
+    def _tell(self, position: int, pieces: list[Piece]) -> None:
+        if self._progress is not None:
+            self._progress(position + sum(piece.stop - piece.start for piece in pieces if piece.start >= position))
+
+    def _step(self, readinto: Callable[[memoryview], int]) -> bool:
+        """Read once, and let the scanner take it; False where that was the end."""
+        window = self._window
+        if self._kept > len(window) // 2:
+            window.extend(bytes(len(window)))
+        with memoryview(window) as view:
+            with view[self._kept :] as room:
+                count = readinto(room)
+            end = self._kept + count
+            with view[:end] as octets:
+                used, datagrams = self._scanner.take_window(octets, not count)
+        self._kept = end - used
+        window[: self._kept] = window[used:end]
+        if datagrams or not count:
+            self._on_datagrams(datagrams)
+        return count > 0

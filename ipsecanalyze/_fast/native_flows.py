@@ -41,7 +41,7 @@ def _core_key(key: FlowKey) -> bytes:
 class NativeFlowTable(FlowTable):
     """Flows in the C core; `arrive` counts a packet that Python decoded."""
 
-    __slots__ = ("_errors", "core", "vlans")
+    __slots__ = ("_errors", "_late", "core", "vlans")
 
     def __init__(self, limit: int = 250_000, gaps: int = 4_096, continuing: bool = False) -> None:
         super().__init__(limit, gaps, continuing)
@@ -49,6 +49,7 @@ class NativeFlowTable(FlowTable):
         self.core = _core.Table(os.urandom(32), limit, gaps, continuing)
         self.vlans = VlanStacks()
         self._errors: dict[int, list[tuple[int, str]]] = {}
+        self._late: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return self.core.counts()[0]
@@ -84,6 +85,14 @@ class NativeFlowTable(FlowTable):
             datagram.capture,
         )
 
+    def add_late_icmp_error(self, datagram: Datagram) -> None:
+        """`add_icmp_error` for one that waited: flows that began behind it are not there for it yet."""
+        self._late = (datagram.capture, datagram.frame)
+        try:
+            self.add_icmp_error(datagram)
+        finally:
+            self._late = None
+
     def finish(self) -> list[Flow]:
         """The flows in order of their first packet."""
         # Errors can come before the first packet that they are about, where captures are put one behind the other.
@@ -93,23 +102,30 @@ class NativeFlowTable(FlowTable):
         self._fetch()
         return list(self._flows.values())
 
-    def merge(self, following: FlowTable) -> None:
-        """Merging is done in Python: fetch both tables first (`python_table`)."""
-        raise TypeError("a table of the C core is merged as python_table()")
-
     def python_table(self) -> FlowTable:
-        """The same flows in a table of Python's, which can be merged."""
+        """The same flows in a table of Python's, which can be merged; this table is used up."""
         self._fetch()
-        table = FlowTable(self.limit, self.gaps, self.continuing, self.dropped_packets, self.dropped_octets)
-        table._flows, table._stray = self._flows, self._stray
-        return table
+        return FlowTable(
+            self.limit,
+            self.gaps,
+            self.continuing,
+            self.dropped_packets,
+            self.dropped_octets,
+            self._flows,
+            self._stray,
+        )
 
     def _tie(self, key: FlowKey, frame: int, description: str) -> None:
         index = self.core.find(_core_key(key))
-        if index >= 0:
+        if index >= 0 and (self._late is None or self._beginning(index) <= self._late):
             self._errors.setdefault(index, []).append((frame, description))
         else:
             super()._tie(key, frame, description)
+
+    def _beginning(self, index: int) -> tuple[int, int]:
+        """Capture and frame of a flow's first packet."""
+        place, counts, *_ = self.core.export(index)
+        return place[5], counts[1]
 
     def _fetch(self) -> None:
         """Bring `_flows` and the counts up to date."""

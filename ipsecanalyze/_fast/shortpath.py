@@ -100,7 +100,7 @@ class ShortPath:
         intake.count(packet)
         self.general(packet)
         if intake.packets % FLUSH_EVERY == 0:
-            intake.flush()
+            intake.flush_if_worth(intake.packets)
 
     # Link layers
 

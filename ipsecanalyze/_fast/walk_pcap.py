@@ -79,7 +79,7 @@ class PcapScan(PcapWalker):
                 short.general(packet, verdict)
             position = stop
             if frame == flush_at:
-                intake.flush()
+                intake.flush_if_worth(frame)
                 flush_at += FLUSH_EVERY
         if latest >= 0:
             intake.add(frame - self.packets, octets, truncated, earliest, latest)

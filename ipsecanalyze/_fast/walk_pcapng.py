@@ -13,7 +13,7 @@ from ipsecanalyze.capture.notices import NoticeLog
 from ipsecanalyze.capture.packet import Packet
 from ipsecanalyze.capture.pcapng import PcapngWalker
 from ipsecanalyze.capture.pcapng_blocks import BlockType
-from ipsecanalyze.capture.walker import MAX_RECORD, Interface
+from ipsecanalyze.capture.walker import FARTHEST_NS, MAX_RECORD, Interface
 
 __all__ = ["PcapngScan"]
 
@@ -91,7 +91,10 @@ class PcapngScan(PcapngWalker):
                 interface, take = known[index]
                 link_type, intake.interface = interface.link_type, section + index
                 multiplier, divisor, offset_ns = interface.multiplier, interface.divisor, interface.offset_ns
-            time_ns = (high << 32 | low) * multiplier // divisor + offset_ns
+            stamp = (high << 32 | low) * multiplier // divisor + offset_ns
+            if not -FARTHEST_NS <= stamp <= FARTHEST_NS:
+                break
+            time_ns = stamp
             start = position + 28
             stop = start + captured
             frame += 1
@@ -111,7 +114,7 @@ class PcapngScan(PcapngWalker):
                 short.general(packet, verdict)
             position = following
             if frame == flush_at:
-                intake.flush()
+                intake.flush_if_worth(frame)
                 flush_at += FLUSH_EVERY
         if frame > self.packets:
             intake.add(frame - self.packets, octets, truncated, earliest, latest)

@@ -24,7 +24,7 @@ from ipsecanalyze.capture.pcapng_blocks import (
     parse_simple_packet,
     parse_statistics,
 )
-from ipsecanalyze.capture.walker import MAX_RECORD, SEARCH_WINDOW, Walker
+from ipsecanalyze.capture.walker import FARTHEST_NS, MAX_RECORD, SEARCH_WINDOW, Walker
 from ipsecanalyze.errors import WireError
 
 __all__ = ["PcapngWalker", "find_block", "is_pcapng"]
@@ -187,7 +187,7 @@ class PcapngWalker(Walker):
         interface = self.interfaces[index]
         number = self.packets + len(packets) + 1
         if block.ticks is not None:
-            self._last_time_ns = interface.time_ns(block.ticks)
+            self._last_time_ns = self._believable(interface.time_ns(block.ticks), number, offset)
         else:
             self.notices.add_once(
                 "no-time-stamps",
@@ -215,6 +215,18 @@ class PcapngWalker(Walker):
                 block.comments,
             )
         )
+
+    def _believable(self, time_ns: int, frame: int, offset: int) -> int:
+        """The time, or the nearest that is not too far away."""
+        if -FARTHEST_NS <= time_ns <= FARTHEST_NS:
+            return time_ns
+        self.notices.add_once(
+            "absurd-time",
+            f"frame {frame} says a time more than 146 years from 1970: such times are set to the nearest of these years",
+            frame=frame,
+            offset=offset,
+        )
+        return FARTHEST_NS if time_ns > 0 else -FARTHEST_NS
 
     def _comment(self, comments: tuple[str, ...]) -> None:
         room = MAX_COMMENTS - len(self.comments)

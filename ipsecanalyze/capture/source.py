@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import stat
 import sys
 import zlib
 from pathlib import Path
@@ -104,6 +105,15 @@ class Source:
             return 0
         self.consumed += count
         return count
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """(file descriptor, size) of an ordinary file that is not compressed, for reading it anywhere; else None."""
+        if self.compression is not None or not self._owned:
+            return None
+        fd = self._stream.fileno()
+        status = os.fstat(fd)
+        return (fd, status.st_size) if stat.S_ISREG(status.st_mode) else None
 
     def close(self) -> None:
         """Close the file (never standard input)."""

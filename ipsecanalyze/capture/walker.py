@@ -13,12 +13,14 @@ from typing import ClassVar
 from ipsecanalyze.capture.notices import NoticeLog
 from ipsecanalyze.capture.packet import Packet
 
-__all__ = ["MAX_RECORD", "SEARCH_WINDOW", "Interface", "Walker"]
+__all__ = ["FARTHEST_NS", "MAX_RECORD", "SEARCH_WINDOW", "Interface", "Walker"]
 
 MAX_RECORD = 16 << 20
 """No record or block that is longer than this many octets is believed."""
 SEARCH_WINDOW = 1 << 20
 """How far behind damage a record is looked for, in octets."""
+FARTHEST_NS = 1 << 62
+"""No packet's time is further from 1970 than this many nanoseconds, which are 146 years."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,9 @@ def outcome() -> Callable[[tuple[PythonScanner, list[Datagram]]], dict[str, Any]
     def describe(result: tuple[PythonScanner, list[Datagram]]) -> dict[str, Any]:
         scanner, datagrams = result
         flows = [plain(flow) for flow in scanner.flows.finish()]
-        table = plain(scanner.flows)
-        table.pop("_flows")
+        flow_table = scanner.flows
+        names = ("limit", "gaps", "continuing", "dropped_packets", "dropped_octets", "_stray", "notices")
+        table = {name: plain(getattr(flow_table, name)) for name in names}
         return {"flows": flows, "table": table, "facts": plain(scanner.facts), "datagrams": plain(datagrams)}
 
     return describe

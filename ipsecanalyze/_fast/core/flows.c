@@ -7,6 +7,7 @@
 enum {
     BLOCK = 256, /* flows in a block: blocks do not move, so pointers to flows stay */
     DRAIN_EVERY = 1 << 30, /* packets that a lane counts in 32 bits */
+    DRAIN_LEAST = 1 << 16, /* room for more than a lane holds between two looks (sequence_room) */
 };
 
 /* What a tally counts, as in esp/flow.py: TTLs from 0, traffic classes from 256, sizes (bits << 4 | the last four bits)
@@ -114,7 +115,7 @@ static int flow_gap(struct flow *flow, int64_t time_ns)
         flow->time_reversals++;
         return 0;
     }
-    uint64_t gap = (uint64_t)(time_ns - flow->last_arrival_ns);
+    uint64_t gap = (uint64_t)time_ns - (uint64_t)flow->last_arrival_ns;
     add_squares(flow, (wide)gap * gap);
     flow->gap_total += gap;
     widen_gaps(flow, gap, gap);
@@ -179,6 +180,8 @@ static int flow_take(struct flow *flow, const struct arrival *packet, uint32_t g
 
 /* Lanes */
 
+_Static_assert(LANE_FROM >= FIRST_KEPT, "the first sizes are kept before there is a lane");
+
 /* Tell the flow of the packets that wait in its lane. */
 static int lane_flush(struct flow *flow, uint32_t gaps)
 {
@@ -189,7 +192,7 @@ static int lane_flush(struct flow *flow, uint32_t gaps)
     lane->pending = 0;
     lane->drain -= (uint32_t)count;
     flow->gap_count += count;
-    flow->gap_total += (uint64_t)(lane->last_arrival_ns - flow->last_arrival_ns);
+    flow->gap_total += (uint64_t)lane->last_arrival_ns - (uint64_t)flow->last_arrival_ns;
     flow->last_arrival_ns = lane->last_arrival_ns;
     if (flow->last_time_ns < lane->last_arrival_ns)
         flow->last_time_ns = lane->last_arrival_ns;
@@ -251,7 +254,8 @@ static int flow_arrive(struct flow *flow, const struct arrival *packet, uint32_t
     if (!lane) {
         if (flow_take(flow, packet, gaps))
             return -1;
-        if (flow->sequence.packets < LANE_FROM)
+        /* Lanes do not keep the first values. Where times go backward, gaps take longer to come than packets. */
+        if (flow->sequence.packets < LANE_FROM || flow->first_gap_count < FIRST_KEPT)
             return 0;
         flow->lane = calloc(1, sizeof *flow->lane);
         if (!flow->lane)
@@ -268,7 +272,7 @@ static int flow_arrive(struct flow *flow, const struct arrival *packet, uint32_t
         return 0;
     if (lane_flush(flow, gaps) || flow_take(flow, packet, gaps))
         return -1;
-    if (lane->drain < 2 * LANE_FROM && lane_drain(flow))
+    if (lane->drain < DRAIN_LEAST && lane_drain(flow))
         return -1;
     lane_open(flow, packet);
     return 0;
@@ -276,14 +280,74 @@ static int flow_arrive(struct flow *flow, const struct arrival *packet, uint32_t
 
 int flows_settle(struct flows *table)
 {
+    if (table->is_broken)
+        return -1;
     for (uint32_t i = 0; i < table->count; i++) {
         struct flow *flow = flows_at(table, i);
         if (!flow->lane)
             continue;
-        if (lane_flush(flow, table->gaps) || lane_drain(flow))
+        if (lane_flush(flow, table->gaps) || lane_drain(flow)) {
+            table->is_broken = 1;
             return -1;
+        }
         flow->lane->room = 0;
     }
+    return 0;
+}
+
+/* Joining */
+
+static int flow_join(struct flow *flow, struct flow *following, uint64_t frames, uint32_t gaps)
+{
+    uint64_t first_frame = following->first_frame + frames;
+    if (sequence_merge(&flow->sequence, &following->sequence, following->first_arrival_ns, first_frame, frames, gaps))
+        return -1;
+    if (flow->first_size_count + flow->first_gap_count < 2 * FIRST_KEPT) {
+        uint64_t *grown = realloc(flow->first_values, 2 * FIRST_KEPT * sizeof *grown);
+        if (!grown)
+            return -1;
+        flow->first_values = grown;
+    }
+    if (flow_gap(flow, following->first_arrival_ns))
+        return -1;
+    for (unsigned i = 0; i < following->first_size_count && flow->first_size_count < FIRST_KEPT; i++)
+        flow->first_values[flow->first_size_count++] = following->first_values[i];
+    for (unsigned i = 0; i < following->first_gap_count && flow->first_gap_count < FIRST_KEPT; i++)
+        flow->first_values[FIRST_KEPT + flow->first_gap_count++] = following->first_values[FIRST_KEPT + i];
+    if (following->first_time_ns < flow->first_time_ns)
+        flow->first_time_ns = following->first_time_ns;
+    if (following->last_time_ns > flow->last_time_ns)
+        flow->last_time_ns = following->last_time_ns;
+    flow->last_frame = following->last_frame + frames;
+    flow->last_arrival_ns = following->last_arrival_ns;
+    flow->octets += following->octets;
+    flow->time_reversals += following->time_reversals;
+    flow->dont_fragment += following->dont_fragment;
+    flow->in_fragments += following->in_fragments;
+    flow->truncated += following->truncated;
+    flow->inferred += following->inferred;
+    flow->sizes_squared += following->sizes_squared;
+    if (following->least_size < flow->least_size)
+        flow->least_size = following->least_size;
+    if (following->most_size > flow->most_size)
+        flow->most_size = following->most_size;
+    if (following->gap_count)
+        widen_gaps(flow, following->least_gap, following->most_gap);
+    flow->gap_count += following->gap_count;
+    flow->gap_total += following->gap_total;
+    add_squares(flow, following->gaps_squared);
+    flow->gaps_squared_high += following->gaps_squared_high;
+    for (uint32_t i = 0; i < following->tally_count; i++)
+        if (tally_add(flow, following->tallies[i].key, following->tallies[i].count) == NOWHERE)
+            return -1;
+    for (unsigned i = 0; i < following->port_count; i++)
+        if (note_variant(&flow->ports, &flow->port_count, following->ports[i]))
+            return -1;
+    for (unsigned i = 0; i < following->vlan_count; i++)
+        if (note_variant(&flow->vlans, &flow->vlan_count, following->vlans[i]))
+            return -1;
+    flow->last_ports = following->last_ports;
+    flow->last_vlan = following->last_vlan;
     return 0;
 }
 
@@ -388,7 +452,7 @@ int64_t flows_find(const struct flows *table, const struct flow_key *key)
     return (int64_t)slot_of(table, key, hash)->place - 1;
 }
 
-int64_t flows_arrive(struct flows *table, const struct flow_key *key, const struct arrival *packet, uint32_t capture)
+static int64_t arrive(struct flows *table, const struct flow_key *key, const struct arrival *packet, uint32_t capture)
 {
     uint64_t hash = keyed_hash(table->secret, key, sizeof *key);
     struct slot *slot = slot_of(table, key, hash);
@@ -415,4 +479,37 @@ int64_t flows_arrive(struct flows *table, const struct flow_key *key, const stru
     if ((uint64_t)table->count * 5 > (table->mask + 1) * 3 && grow(table))
         return -2;
     return index;
+}
+
+int64_t flows_arrive(struct flows *table, const struct flow_key *key, const struct arrival *packet, uint32_t capture)
+{
+    if (table->is_broken)
+        return -2;
+    int64_t index = arrive(table, key, packet, capture);
+    table->is_broken = index == -2;
+    return index;
+}
+
+int flows_join(struct flows *table, struct flow *following, uint64_t frames)
+{
+    uint64_t hash = keyed_hash(table->secret, &following->key, sizeof following->key);
+    struct slot *slot = slot_of(table, &following->key, hash);
+    if (slot->place)
+        return flow_join(flows_at(table, slot->place - 1), following, frames, table->gaps);
+    if (table->count >= table->limit) {
+        table->dropped_packets += following->sequence.packets;
+        table->dropped_octets += following->octets;
+        return 0;
+    }
+    struct flow *flow = new_flow(table, &following->key);
+    if (!flow)
+        return -1;
+    free(flow->first_values);
+    *flow = *following; /* with all that it points to */
+    memset(following, 0, sizeof *following);
+    flow->first_frame += frames;
+    flow->last_frame += frames;
+    sequence_become_first(&flow->sequence, frames);
+    *slot = (struct slot){(uint32_t)(hash >> 32), ++table->count};
+    return (uint64_t)table->count * 5 > (table->mask + 1) * 3 ? grow(table) : 0;
 }

@@ -23,6 +23,11 @@ struct flow_key {
     uint8_t protocol, encapsulation, unused;
 };
 
+_Static_assert(sizeof(struct flow_key) == 40, "a key has no padding, and a size that keyed_hash takes");
+
+/* Times are within this of 1970, either way: then two of them differ by less than 2^63 (years 1823 to 2116). */
+#define FARTHEST_NS ((int64_t)1 << 62)
+
 /* A packet of a flow. */
 struct arrival {
     int64_t time_ns;
@@ -89,6 +94,7 @@ struct flows {
     struct flow **blocks;
     uint32_t block_count, block_room;
     uint64_t dropped_packets, dropped_octets;
+    int is_broken; /* memory failed in the middle of a packet: the table takes no more, and is not settled */
 };
 
 int flows_begin(struct flows *table, const uint8_t secret[32], uint32_t limit, uint32_t gaps, int continuing);
@@ -100,6 +106,12 @@ int64_t flows_find(const struct flows *table, const struct flow_key *key);
 int64_t flows_arrive(struct flows *table, const struct flow_key *key, const struct arrival *packet, uint32_t capture);
 /* Put all that lanes hold into their flows; 0, or -1 where there is no memory. */
 int flows_settle(struct flows *table);
+/* Whether the flows of the following piece of the capture can be merged exactly behind these. Both are settled. */
+int flows_can_merge(const struct flows *table, const struct flows *following);
+/* Put them there; `following` is used up. `frames` is added to its frame numbers. 0, or -1 without memory. */
+int flows_merge(struct flows *table, struct flows *following, uint64_t frames);
+/* The same for one flow. */
+int flows_join(struct flows *table, struct flow *following, uint64_t frames);
 uint64_t keyed_hash(const uint64_t secret[4], const void *octets, unsigned size);
 
 #endif

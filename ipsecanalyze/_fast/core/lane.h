@@ -1,8 +1,8 @@
 /* The lane of a busy flow: packets that go on just as the ones before, counted with as few instructions as can be.
 
    A packet stays in the lane while its number is the next one, its time no earlier, its size small, and its header as
-   that of the packet before; fragments and cut packets stay out. Sizes are counted one by one, so that their sum, squares and extremes can be told at the
-   end. Whatever does not fit goes through flow_take, behind lane_flush. */
+   that of the packet before; fragments and cut packets stay out. Sizes are counted one by one, so that their sum, squares
+   and extremes can be told at the end. Whatever does not fit goes through flow_take, behind lane_flush. */
 #ifndef IPSECANALYZE_LANE_H
 #define IPSECANALYZE_LANE_H
 
@@ -11,8 +11,12 @@
 
 #include "octets.h"
 
+/* Packets after which a flow gets a lane. Fuzzing sets it low, to reach lanes with short inputs. */
+#ifndef LANE_FROM
+#define LANE_FROM 1024
+#endif
+
 enum {
-    LANE_FROM = 1024,  /* packets after which a flow gets a lane */
     LANE_SIZES = 2048, /* sizes below are counted here */
     LANE_GAPS = 33,    /* gaps below 2^32 ns, by their bits */
 };
@@ -37,7 +41,7 @@ struct lane {
 static inline int lane_take(struct lane *lane, uint32_t number, uint64_t size, int64_t time_ns, uint64_t frame,
                             uint64_t header0, uint64_t header1)
 {
-    uint64_t gap = (uint64_t)(time_ns - lane->last_arrival_ns);
+    uint64_t gap = (uint64_t)time_ns - (uint64_t)lane->last_arrival_ns;
     if (number != lane->next || size >= LANE_SIZES || gap >> 32 || header0 != lane->header[0] ||
         header1 != lane->header[1] || lane->pending == lane->room)
         return 0;

@@ -26,6 +26,8 @@ typedef struct {
 
 static PyObject *table_type; /* for the arguments of Scan */
 
+/* Whether somebody works on the table: a scan in another thread; or, while it is exported, who was called by the
+   garbage collector. Asked after the arguments were read, which may run Python code. */
 static int is_busy(const Table *table)
 {
     if (table->is_busy)
@@ -94,6 +96,8 @@ static PyObject *table_arrive(PyObject *object, PyObject *args)
         return NULL;
     if (is_busy(self) || get_key(octets, size, &key))
         return NULL;
+    if (time_ns > FARTHEST_NS || time_ns < -FARTHEST_NS)
+        return PyErr_Format(PyExc_OverflowError, "no time within 146 years of 1970");
     struct arrival arrival = {time_ns,
                               frame,
                               length,
@@ -125,6 +129,8 @@ static PyObject *table_counts(PyObject *object, PyObject *unused)
 {
     const struct flows *flows = &((Table *)object)->flows;
     (void)unused;
+    if (is_busy((Table *)object))
+        return NULL;
     return Py_BuildValue("IKK", flows->count, flows->dropped_packets, flows->dropped_octets);
 }
 
@@ -221,7 +227,7 @@ static PyObject *export_sequence(const struct sequence *state)
                                 settled->longest)
                 : Py_BuildValue(""),
         export_breaks(state->breaks),
-        head ? Py_BuildValue("NKpL", list_runs(&head->runs, NULL), head->packets, head->closed, head->reach)
+        head ? Py_BuildValue("NKiL", list_runs(&head->runs, NULL), head->packets, head->closed, head->reach)
              : Py_BuildValue(""));
 }
 
@@ -264,20 +270,42 @@ static PyObject *table_export(PyObject *object, PyObject *args)
     const struct flow *flow = flows_at(&self->flows, index);
     const struct flow_key *key = &flow->key;
     Py_ssize_t size = key->version == 4 ? 4 : 16;
-    return Py_BuildValue(
+    /* Where an item cannot be made, Py_BuildValue gives up the others, and returns NULL. */
+    self->is_busy = 1;
+    PyObject *result = Py_BuildValue(
         "(y#y#IBBI)(KKKLLLLKKKKK)(NKK)(KNNKK)NNNNNN", key->source, size, key->destination, size, key->spi, key->protocol,
         key->encapsulation, flow->capture, flow->octets, flow->first_frame, flow->last_frame, flow->first_time_ns,
         flow->last_time_ns, flow->first_arrival_ns, flow->last_arrival_ns, flow->time_reversals, flow->dont_fragment,
         flow->in_fragments, flow->truncated, flow->inferred, big(0, flow->sizes_squared), flow->least_size, flow->most_size,
         flow->gap_count, big(0, flow->gap_total), big(flow->gaps_squared_high, flow->gaps_squared), flow->least_gap,
         flow->most_gap, list64(flow->first_values, flow->first_size_count),
-        list64(flow->first_values + FIRST_KEPT, flow->first_gap_count), list32(flow->ports, flow->port_count),
+        list64(flow->first_gap_count ? flow->first_values + FIRST_KEPT : NULL, flow->first_gap_count), list32(flow->ports, flow->port_count),
         list32(flow->vlans, flow->vlan_count), export_tallies(flow), export_sequence(&flow->sequence));
+    self->is_busy = 0;
+    return result;
+}
+
+static PyObject *table_merge(PyObject *object, PyObject *args)
+{
+    Table *self = (Table *)object, *following;
+    unsigned long long frames;
+    if (!PyArg_ParseTuple(args, "O!K", table_type, &following, &frames) || is_busy(self) || is_busy(following))
+        return NULL;
+    if (self == following)
+        return PyErr_Format(PyExc_ValueError, "a table cannot be merged with itself");
+    if (flows_settle(&self->flows) || flows_settle(&following->flows))
+        return PyErr_NoMemory();
+    if (!flows_can_merge(&self->flows, &following->flows))
+        Py_RETURN_FALSE;
+    if (flows_merge(&self->flows, &following->flows, frames))
+        return PyErr_NoMemory();
+    Py_RETURN_TRUE;
 }
 
 static PyMethodDef table_methods[] = {
     {"arrive", table_arrive, METH_VARARGS, "Count one packet; the index of its flow, -1 where the limit drops it."},
     {"find", table_find, METH_VARARGS, "The index of a flow, -1 where it is not there."},
+    {"merge", table_merge, METH_VARARGS, "Put the flows of the following piece behind these; whether that was exact."},
     {"counts", table_counts, METH_NOARGS, "(flows, packets dropped, octets dropped)."},
     {"settle", table_settle, METH_NOARGS, "Bring all flows up to date, for export."},
     {"export", table_export, METH_VARARGS, "All that is known of a flow, as tuples (see flows.py)."},
@@ -329,47 +357,62 @@ static void scan_dealloc(PyObject *object)
 
 static PyObject *scan_pcap(PyObject *object, PyObject *args)
 {
-    struct scan *scan = &((Scan *)object)->scan;
-    unsigned int link_type;
-    if (!PyArg_ParseTuple(args, "ppIII", &scan->big_endian, &scan->nanoseconds, &scan->record_header,
-                          &scan->record_limit, &link_type))
+    Scan *self = (Scan *)object;
+    struct scan *scan = &self->scan;
+    int big_endian, nanoseconds;
+    unsigned int record_header, record_limit, link_type;
+    if (!PyArg_ParseTuple(args, "ppIII", &big_endian, &nanoseconds, &record_header, &record_limit, &link_type) ||
+        is_busy(self->table))
         return NULL;
+    if (record_header < 16)
+        return PyErr_Format(PyExc_ValueError, "no record header");
+    struct interface *interfaces = calloc(1, sizeof *interfaces);
+    if (!interfaces)
+        return PyErr_NoMemory();
+    interfaces->link_type = link_type;
     free(scan->interfaces);
-    scan->interfaces = calloc(1, sizeof *scan->interfaces);
-    if (!scan->interfaces || scan->record_header < 16)
-        return scan->interfaces ? PyErr_Format(PyExc_ValueError, "no record header") : PyErr_NoMemory();
-    scan->interfaces->link_type = link_type;
+    scan->interfaces = interfaces;
     scan->interface_count = 1;
+    scan->section_base = 0;
+    scan->big_endian = big_endian;
+    scan->nanoseconds = nanoseconds;
+    scan->record_header = record_header;
+    scan->record_limit = record_limit;
     scan->is_pcapng = 0;
     Py_RETURN_NONE;
 }
 
 static PyObject *scan_section(PyObject *object, PyObject *args)
 {
-    struct scan *scan = &((Scan *)object)->scan;
+    Scan *self = (Scan *)object;
+    struct scan *scan = &self->scan;
     PyObject *list;
     int big_endian;
     unsigned int base;
-    if (!PyArg_ParseTuple(args, "pIO", &big_endian, &base, &list))
+    if (!PyArg_ParseTuple(args, "pIO!", &big_endian, &base, &PyList_Type, &list))
         return NULL;
     Py_ssize_t count = PyList_Size(list);
-    if (count < 0)
-        return NULL;
     struct interface *interfaces = calloc(count ? (size_t)count : 1, sizeof *interfaces);
     if (!interfaces)
         return PyErr_NoMemory();
     for (Py_ssize_t i = 0; i < count; i++) {
         unsigned long long multiplier, divisor;
         long long offset;
-        struct interface *interface = interfaces + i;
-        if (!PyArg_ParseTuple(PyList_GetItem(list, i), "IIKKL", &interface->link_type, &interface->is_known, &multiplier,
-                              &divisor, &offset)) {
+        unsigned int link_type;
+        int is_known;
+        PyObject *item = Py_XNewRef(PyList_GetItem(list, i));
+        int is_read = item && PyArg_Parse(item, "(IpKKL)", &link_type, &is_known, &multiplier, &divisor, &offset);
+        Py_XDECREF(item);
+        if (!is_read) {
             free(interfaces);
             return NULL;
         }
-        interface->multiplier = multiplier;
-        interface->divisor = divisor ? divisor : 1;
-        interface->offset_ns = offset;
+        is_known = is_known && divisor && offset < FARTHEST_NS && offset > -FARTHEST_NS;
+        interfaces[i] = (struct interface){link_type, (uint32_t)is_known, multiplier, divisor, offset};
+    }
+    if (is_busy(self->table)) {
+        free(interfaces);
+        return NULL;
     }
     free(scan->interfaces);
     scan->interfaces = interfaces;
@@ -389,12 +432,18 @@ static PyObject *scan_run_method(PyObject *object, PyObject *args)
     unsigned long long frame;
     long long last;
     Py_buffer buffer;
-    if (!PyArg_ParseTuple(args, "OnnKL", &source, &start, &end, &frame, &last) || is_busy(self->table))
+    if (!PyArg_ParseTuple(args, "OnnKL", &source, &start, &end, &frame, &last))
         return NULL;
-    if (!scan->interfaces)
-        return PyErr_Format(PyExc_RuntimeError, "the format of the capture was not told");
     if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE))
         return NULL;
+    if (is_busy(self->table)) {
+        PyBuffer_Release(&buffer);
+        return NULL;
+    }
+    if (!scan->interfaces) {
+        PyBuffer_Release(&buffer);
+        return PyErr_Format(PyExc_RuntimeError, "the format of the capture was not told");
+    }
     if (start < 0 || start > end || end > buffer.len) {
         PyBuffer_Release(&buffer);
         return PyErr_Format(PyExc_ValueError, "no such part of the buffer");
@@ -407,12 +456,13 @@ static PyObject *scan_run_method(PyObject *object, PyObject *args)
     Py_BEGIN_ALLOW_THREADS
     ending = scan_run(scan, buffer.buf, (size_t)end, &position);
     Py_END_ALLOW_THREADS
-    self->table->is_busy = 0;
     const struct packet *strange = &scan->strange;
     Py_ssize_t at = ending == STRANGE_PACKET ? strange->data - (const uint8_t *)buffer.buf : 0;
     PyBuffer_Release(&buffer);
-    if (ending == NO_MEMORY)
+    if (ending == NO_MEMORY) {
+        self->table->is_busy = 0;
         return PyErr_NoMemory();
+    }
     PyObject *rows = scan->row_count
                          ? PyBytes_FromStringAndSize((const char *)scan->rows,
                                                      (Py_ssize_t)(scan->row_count * sizeof *scan->rows))
@@ -421,14 +471,18 @@ static PyObject *scan_run_method(PyObject *object, PyObject *args)
                            ? Py_BuildValue("inIILIn", scan->verdict, at, strange->captured, strange->wire,
                                            strange->time_ns, strange->interface, (Py_ssize_t)scan->record)
                            : Py_BuildValue("");
-    return Py_BuildValue("inKLNN", ending, (Py_ssize_t)position, scan->frame,
-                         scan->is_pcapng ? scan->last_time_ns : scan->last_seconds, rows, packet);
+    PyObject *result = Py_BuildValue("inKLNN", ending, (Py_ssize_t)position, scan->frame,
+                                     scan->is_pcapng ? scan->last_time_ns : scan->last_seconds, rows, packet);
+    self->table->is_busy = 0;
+    return result;
 }
 
 static PyObject *scan_counts(PyObject *object, PyObject *unused)
 {
     struct scan *scan = &((Scan *)object)->scan;
     (void)unused;
+    if (is_busy(((Scan *)object)->table))
+        return NULL;
     uint64_t *verdicts = scan->verdicts;
     PyObject *result = Py_BuildValue("KKLLNi", scan->octets, scan->truncated, scan->earliest_ns, scan->latest_ns,
                                      list64(verdicts, VERDICTS), scan->earliest_ns <= scan->latest_ns);
@@ -439,10 +493,11 @@ static PyObject *scan_counts(PyObject *object, PyObject *unused)
 
 static PyObject *scan_watch_method(PyObject *object, PyObject *args)
 {
-    struct scan *scan = &((Scan *)object)->scan;
+    Scan *self = (Scan *)object;
+    struct scan *scan = &self->scan;
     const char *one, *other;
     Py_ssize_t size, other_size;
-    if (!PyArg_ParseTuple(args, "y#y#", &one, &size, &other, &other_size))
+    if (!PyArg_ParseTuple(args, "y#y#", &one, &size, &other, &other_size) || is_busy(self->table))
         return NULL;
     if (size != 18 || other_size != 18)
         return PyErr_Format(PyExc_ValueError, "an endpoint has 18 octets");
@@ -454,6 +509,8 @@ static PyObject *scan_watch_method(PyObject *object, PyObject *args)
 static PyObject *scan_forget(PyObject *object, PyObject *unused)
 {
     (void)unused;
+    if (is_busy(((Scan *)object)->table))
+        return NULL;
     scan_forget_watched(&((Scan *)object)->scan);
     Py_RETURN_NONE;
 }

@@ -7,9 +7,6 @@
 
 enum { DAY = 86400, MAX_RECORD = 16 << 20, EPB = 6, EPB_SIZE = 32 };
 
-/* Times beyond are left to Python, which says so (1823 to 2116). */
-static const int64_t FARTHEST_NS = (int64_t)1 << 62;
-
 static inline uint32_t field(const struct scan *scan, const uint8_t *at)
 {
     return scan->big_endian ? be32(at) : le32(at);

@@ -35,12 +35,14 @@ struct row {
     uint32_t flow; /* of ESP and AH; UINT32_MAX where the limit dropped it */
 };
 
+_Static_assert(sizeof(struct row) == 88, "a row has no padding: columns.py reads it field by field");
+
 /* An interface of a pcapng section, or that of a pcap file. */
 struct interface {
     uint32_t link_type;
     uint32_t is_known; /* its times fit; all packets of others are odd records */
     uint64_t multiplier, divisor; /* from ticks to nanoseconds */
-    int64_t offset_ns;
+    int64_t offset_ns; /* within FARTHEST_NS where it is known */
 };
 
 /* Where plain ESP over IPv4 was counted last, by a hash of its addresses and SPI. */

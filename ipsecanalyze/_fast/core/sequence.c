@@ -5,8 +5,12 @@
 
 const int64_t replay_windows[WINDOWS] = {32, 64, 128, 1024, 4096};
 
+/* Packets between two looks at the number of holes. Fuzzing sets it low, to get there with short inputs. */
+#ifndef SETTLE_EVERY
+#define SETTLE_EVERY 1024
+#endif
+
 enum {
-    SETTLE_EVERY = 1024, /* packets between two looks at the number of holes */
     FORWARD_STEP = 32,   /* jumps within these bounds are ordinary loss and reordering */
     BACKWARD_STEP = -64,
     BREAK = 4096,
@@ -274,8 +278,11 @@ int sequence_take(struct sequence *state, uint32_t wire, int64_t time_ns, uint64
     if (number == state->tail.last + 1) {
         state->tail.last = number;
         state->size++;
-    } else if (seen_add(state, number)) {
-        return -1;
+    } else {
+        if (seen_add(state, number))
+            return -1;
+        if (state->older.count > state->most_holes)
+            state->most_holes = state->older.count;
     }
     if (number > state->maximum) {
         state->maximum = number;
@@ -308,6 +315,172 @@ int sequence_go_on(struct sequence *state, uint64_t count, uint32_t gaps)
     state->records += count;
     state->packets += count;
     return state->packets >= state->checkpoint ? settle(state, gaps) : 0;
+}
+
+/* Merging: as in esp/sequence.py, for a state that is not itself the continuation of another */
+
+static int64_t lowest(const struct sequence *state)
+{
+    return state->older.count ? state->older.at[0].first : state->tail.first;
+}
+
+static int32_t joint(const struct sequence *state, const struct sequence *following)
+{
+    return (int32_t)(following->first - (uint32_t)state->position);
+}
+
+static int64_t shift_of(const struct sequence *state, const struct sequence *following)
+{
+    return state->position + joint(state, following) - (int64_t)following->first;
+}
+
+static int is_jump(int32_t step) { return step < BACKWARD_STEP || step > FORWARD_STEP; }
+
+int sequence_can_merge(const struct sequence *state, const struct sequence *following, uint32_t gaps)
+{
+    int64_t shift = shift_of(state, following), highest = state->tail.last, low = lowest(following) + shift;
+    /* Where one pass would have given up holes, when it would have matters. */
+    if (state->settled || following->settled || (uint64_t)state->older.count + following->most_holes + 1 > gaps)
+        return 0;
+    const struct head *head = following->head;
+    if (low <= highest && (!head || (head->closed && head->reach + shift < highest)))
+        return 0;
+    int32_t step = joint(state, following);
+    const struct breaks *mine = state->breaks, *other = following->breaks;
+    uint32_t mine_open = mine ? mine->open_count : 0, other_open = other ? other->open_count : 0;
+    if ((mine_open || (is_jump(step) && step < 0)) && other && !other->knows_forward)
+        return 0;
+    uint64_t given_up = (mine ? mine->settled : 0) + (other ? other->settled : 0);
+    return !mine && !other && !is_jump(step) ? 1 : !given_up && mine_open + other_open < OPEN_KEPT;
+}
+
+/* The lateness of the head's packets where the running maximum before them was `maximum`. */
+static int replay(const struct head *head, int64_t shift, struct sequence *into)
+{
+    for (uint32_t i = 0; i < head->runs.count; i++) {
+        for (int64_t n = head->runs.at[i].first + shift; n <= head->runs.at[i].last + shift; n++) {
+            if (n > into->maximum) {
+                into->maximum = n;
+                into->records++;
+            } else if (arrive_late(into, n)) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+static int merge_lateness(struct sequence *state, const struct sequence *following, int64_t shift)
+{
+    struct sequence own = {.maximum = INT64_MIN}, shifted = {.maximum = state->tail.last};
+    int is_bad = 0;
+    if (lowest(following) + shift <= state->tail.last)
+        is_bad = replay(following->head, 0, &own) || replay(following->head, shift, &shifted);
+    if (!is_bad && !state->outside && (following->outside || own.outside || shifted.outside)) {
+        state->outside = calloc(WINDOWS, sizeof *state->outside);
+        is_bad = !state->outside;
+    }
+    if (!is_bad) {
+        state->records += following->records - own.records + shifted.records;
+        state->largest = following->largest > state->largest ? following->largest : state->largest;
+        state->largest = shifted.largest > state->largest ? shifted.largest : state->largest;
+        for (int i = 0; state->outside && i < WINDOWS; i++)
+            state->outside[i] += (following->outside ? following->outside[i] : 0) -
+                                 (own.outside ? own.outside[i] : 0) + (shifted.outside ? shifted.outside[i] : 0);
+    }
+    free(own.outside);
+    free(shifted.outside);
+    return is_bad ? -1 : 0;
+}
+
+static int merge_breaks(struct sequence *state, const struct sequence *following, int64_t shift, int64_t time_ns,
+                        uint64_t frame, uint64_t frames)
+{
+    const struct breaks *other = following->breaks;
+    int32_t step = joint(state, following);
+    if (is_jump(step) && jump(state, state->position + step, time_ns, frame))
+        return -1;
+    if (!other)
+        return 0;
+    struct breaks *mine = state->breaks;
+    if (!mine) {
+        mine = state->breaks = calloc(1, sizeof *mine);
+        if (!mine)
+            return -1;
+    }
+    for (uint32_t i = 0; other->knows_forward && i < other->forward.count; i++)
+        undo(mine, other->forward.at[i].first + shift, other->forward.at[i].last + shift);
+    for (uint32_t i = 0; i < other->open_count; i++)
+        open_break(mine, other->open[i] + shift);
+    mine->forward_restarts += other->forward_restarts;
+    mine->count += other->count;
+    for (uint32_t i = 0; i < other->kept_count && mine->kept_count < BREAKS_KEPT; i++) {
+        struct jump moved = other->kept[i];
+        moved.packet += state->packets;
+        moved.before += shift;
+        moved.after += shift;
+        moved.frame += frames;
+        mine->kept[mine->kept_count++] = moved;
+    }
+    return 0;
+}
+
+static int merge_seen(struct sequence *state, const struct sequence *following, int64_t shift)
+{
+    struct runs all = {NULL, 0, 0};
+    uint32_t i = 0, j = 0, mine = state->older.count + 1, other = following->older.count + 1;
+    all.at = malloc(((size_t)mine + other) * sizeof *all.at);
+    if (!all.at)
+        return -1;
+    all.room = mine + other;
+    while (i < mine || j < other) {
+        struct run a = i < state->older.count ? state->older.at[i] : state->tail;
+        struct run b = j < following->older.count ? following->older.at[j] : following->tail;
+        b.first += shift;
+        b.last += shift;
+        struct run next = j >= other || (i < mine && a.first <= b.first) ? (i++, a) : (j++, b);
+        struct run *top = all.count ? all.at + all.count - 1 : NULL;
+        if (top && next.first <= top->last + 1)
+            top->last = next.last > top->last ? next.last : top->last;
+        else
+            all.at[all.count++] = next;
+    }
+    state->size = 0;
+    for (uint32_t k = 0; k < all.count; k++)
+        state->size += (uint64_t)(all.at[k].last - all.at[k].first) + 1;
+    state->tail = all.at[--all.count];
+    free(state->older.at);
+    state->older = all;
+    return 0;
+}
+
+int sequence_merge(struct sequence *state, struct sequence *following, int64_t time_ns, uint64_t frame,
+                   uint64_t frames, uint32_t gaps)
+{
+    int64_t shift = shift_of(state, following);
+    if (merge_lateness(state, following, shift) ||
+        merge_breaks(state, following, shift, time_ns, frame, frames) || merge_seen(state, following, shift))
+        return -1;
+    state->maximum = state->tail.last;
+    state->position = following->position + shift;
+    state->packets += following->packets;
+    state->ambiguous += following->ambiguous;
+    if (following->most_holes > state->most_holes)
+        state->most_holes = following->most_holes;
+    return settle(state, gaps);
+}
+
+void sequence_become_first(struct sequence *state, uint64_t frames)
+{
+    if (state->head)
+        free(state->head->runs.at);
+    free(state->head);
+    state->head = NULL;
+    if (!state->breaks)
+        return;
+    state->breaks->knows_forward = 0;
+    for (uint32_t i = 0; i < state->breaks->kept_count; i++)
+        state->breaks->kept[i].frame += frames;
 }
 
 void sequence_end(struct sequence *state)

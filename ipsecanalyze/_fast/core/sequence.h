@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-enum { WINDOWS = 5 };
+enum { WINDOWS = 5, BREAKS_KEPT = 64, OPEN_KEPT = 256 };
 extern const int64_t replay_windows[WINDOWS];
 
 /* Consecutive numbers, both included. */
@@ -38,8 +38,8 @@ struct breaks {
     uint64_t count, settled, forward_restarts;
     uint32_t kept_count, open_count;
     int knows_forward; /* `forward` is kept, for merging this piece behind another */
-    struct jump kept[64];
-    int64_t open[256];
+    struct jump kept[BREAKS_KEPT];
+    int64_t open[OPEN_KEPT];
     struct runs forward;
 };
 
@@ -61,6 +61,7 @@ struct sequence {
     uint64_t checkpoint;
     uint64_t ambiguous;
     struct runs older; /* the runs below the tail: as many as there are holes */
+    uint32_t most_holes;
     uint64_t *outside; /* packets to the left of each replay window */
     struct settled *settled;
     struct breaks *breaks;
@@ -74,6 +75,14 @@ int sequence_take(struct sequence *state, uint32_t number, int64_t time_ns, uint
 uint32_t sequence_room(const struct sequence *state);
 /* Take `count` numbers that go on from the last one, at most sequence_room. */
 int sequence_go_on(struct sequence *state, uint64_t count, uint32_t gaps);
+/* Whether the state of the following piece can be merged exactly behind this one; see SequenceState.merge. */
+int sequence_can_merge(const struct sequence *state, const struct sequence *following, uint32_t gaps);
+/* Put it there; `following` is used up. `time_ns` and `frame` are those of its first packet, `frames` is what its own
+   frame numbers lack. */
+int sequence_merge(struct sequence *state, struct sequence *following, int64_t time_ns, uint64_t frame,
+                   uint64_t frames, uint32_t gaps);
+/* Let it be the first piece, though it was begun as one that continues another. */
+void sequence_become_first(struct sequence *state, uint64_t frames);
 void sequence_end(struct sequence *state);
 
 #endif
