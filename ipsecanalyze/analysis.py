@@ -127,14 +127,20 @@ class Analyzer:
         self._captures: list[CaptureFacts] = []
         self._scanner: Scanner | None = None
 
-    def read(self, path: Path, progress: Callable[[int], None] | None = None) -> None:
+    def read(
+        self,
+        path: Path,
+        progress: Callable[[int], None] | None = None,
+        follow: Callable[[], bool] | None = None,
+    ) -> None:
         """Read a whole capture file ("-" is standard input); `progress` is called with the octets read so far.
 
+        As long as `follow()` says so, the end of the file is waited at for more.
         Raises CaptureError where nothing of it can be read.
         """
         scanner = self._begin(os.fspath(path))
         try:
-            scanner.scan_file(os.fspath(path), self._take, progress)
+            scanner.scan_file(os.fspath(path), self._take, progress, follow)
         finally:
             self._end()
 
@@ -208,12 +214,14 @@ def analyze(
     *,
     limits: Limits | None = None,
     jobs: int | None = None,
+    follow: Callable[[], bool] | None = None,
     progress: Callable[[int], None] | None = None,
     errors: list[IpsecAnalyzeError] | None = None,
 ) -> Analysis:
     """Read one or more captures and tell what the IPsec in them did.
 
     A large file is scanned by `jobs` threads (None: as many as there are cores); the result does not depend on that.
+    The last one may still grow: its end is waited at for more as long as `follow()` says so.
     `progress` is called with the octets read so far, over all files. Raises CaptureError for a file that cannot be
     read at all; where `errors` is given, such errors are put there instead and the other files are read.
     """
@@ -230,10 +238,10 @@ def analyze(
             progress(before + octets)
 
     with _patient_collector():
-        for path in paths:
+        for number, path in enumerate(paths, 1):
             latest = 0
             try:
-                analyzer.read(path, report)
+                analyzer.read(path, report, follow if number == len(paths) else None)
             except CaptureError as error:
                 if errors is None:
                     raise

@@ -114,6 +114,13 @@ class Scanner(Protocol):
         """
 
     def scan_file(
-        self, path: str, on_datagrams: Callable[[list[Datagram]], None], progress: Callable[[int], None] | None = None
+        self,
+        path: str,
+        on_datagrams: Callable[[list[Datagram]], None],
+        progress: Callable[[int], None] | None = None,
+        follow: Callable[[], bool] | None = None,
     ) -> None:
-        """Read a whole file ("-" is standard input), by content gzip, zstd or plain; `progress` gets octets read."""
+        """Read a whole file ("-" is standard input), by content gzip, zstd or plain; `progress` gets octets read.
+
+        As long as `follow()` says so, the end of the file is waited at for more.
+        """

@@ -74,12 +74,14 @@ class BaseScanner(ABC):
         path: str,
         on_datagrams: Callable[[list[Datagram]], None],
         progress: Callable[[int], None] | None = None,
+        follow: Callable[[], bool] | None = None,
     ) -> None:
         """Read a whole file ("-" is standard input); `progress` gets the octets of the file read so far.
 
-        Raises CaptureError where it cannot be read or is no capture.
+        As long as `follow()` says so, the end of the file is waited at for more.
+        Raises CaptureError where the file cannot be read or is no capture.
         """
-        with open_source(path, self._notices) as source:
+        with open_source(path, self._notices, follow) as source:
             self.facts.compression = source.compression
             try:
                 self._scan(source, on_datagrams, progress)

@@ -11,7 +11,9 @@ import importlib
 import os
 import stat
 import sys
+import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Protocol, Self, cast
@@ -22,6 +24,8 @@ from ipsecanalyze.errors import CaptureError
 __all__ = ["Source", "open_source"]
 
 CHUNK: Final = 64 << 10
+_PATIENCE_SECONDS: Final = 0.1
+"""Between two looks at a file that is followed."""
 GZIP_MAGIC: Final = b"\x1f\x8b"
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 #: Octets given to a decompressor at a time: what they can expand to is about 16 MiB (zlib 1:1032, zstd 1:32768).
@@ -55,13 +59,22 @@ def _compression(head: bytes) -> str | None:
 class Source:
     """The decompressed octets of one capture: `read(size)` until it returns nothing."""
 
-    def __init__(self, stream: BinaryIO, path: str, notices: NoticeLog | None = None, *, owned: bool = True) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        path: str,
+        notices: NoticeLog | None = None,
+        *,
+        owned: bool = True,
+        follow: Callable[[], bool] | None = None,
+    ) -> None:
         self.path = path
         self.notices = notices if notices is not None else NoticeLog()
         self.consumed = 0
         """Octets read from the file itself, for progress."""
         self._stream = stream
         self._owned = owned
+        self._follow = follow
         self._ready = bytearray()
         self._input = b""
         self._ended = False
@@ -98,18 +111,19 @@ class Source:
             octets = self.read(len(room))
             room[: len(octets)] = octets
             return len(octets)
+        count = 0
         try:
-            count: int = readinto(room)
+            while not (count := readinto(room)) and self._waits():
+                pass
         except OSError as error:
             self._fail(error)
-            return 0
         self.consumed += count
         return count
 
     @property
     def place(self) -> tuple[int, int] | None:
         """(file descriptor, size) of an ordinary file that is not compressed, for reading it anywhere; else None."""
-        if self.compression is not None or not self._owned:
+        if self.compression is not None or not self._owned or self._follow is not None:
             return None
         fd = self._stream.fileno()
         status = os.fstat(fd)
@@ -132,12 +146,20 @@ class Source:
         # What a pipe has at hand, without waiting for more.
         read = getattr(self._stream, "read1", self._stream.read)
         try:
-            piece: bytes = read(size)
+            while not (piece := read(size)) and self._waits():
+                pass
         except OSError as error:
             self._fail(error)
             return b""
         self.consumed += len(piece)
         return piece
+
+    def _waits(self) -> bool:
+        """Whether to try again at the end of a file that is followed; some time has passed then."""
+        if self._follow is None or not self._follow():
+            return False
+        time.sleep(_PATIENCE_SECONDS)
+        return True
 
     def _fail(self, error: OSError) -> None:
         reason = f"cannot be read: {error.strerror or error}"
@@ -197,20 +219,23 @@ class Source:
         self.notices.add(slug, message, offset=self.consumed - len(self._input))
 
 
-def open_source(path: str | os.PathLike[str], notices: NoticeLog | None = None) -> Source:
+def open_source(
+    path: str | os.PathLike[str], notices: NoticeLog | None = None, follow: Callable[[], bool] | None = None
+) -> Source:
     """Open a capture for reading, "-" for standard input, decompressing gzip and zstd by content.
 
+    At the end of the file more is waited for as long as `follow()` says so.
     Raises CaptureError (one line) where there is no such file, it is a directory, or may not be read.
     """
     name = os.fspath(path)
     if name == "-":
-        return Source(sys.stdin.buffer, "standard input", notices, owned=False)
+        return Source(sys.stdin.buffer, "standard input", notices, owned=False, follow=follow)
     try:
         stream = Path(name).open("rb")  # noqa: SIM115 - the Source closes it
     except (OSError, ValueError) as error:
         raise CaptureError(_reason(error), path=name) from error
     try:
-        return Source(stream, name, notices)
+        return Source(stream, name, notices, follow=follow)
     except BaseException:
         stream.close()
         raise

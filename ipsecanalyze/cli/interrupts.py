@@ -1,7 +1,7 @@
-"""What Ctrl-C means while a capture comes through a pipe.
+"""What Ctrl-C means while a capture comes through a pipe, or is followed as it grows.
 
 In `tcpdump … -w - | ipsecanalyze summarize -` it reaches both programs, and is the only way to end the capture: the
-result must follow, not be thrown away.
+result must follow, not be thrown away. So it is with `--follow`.
 """
 
 from __future__ import annotations
@@ -11,33 +11,39 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from ipsecanalyze.cli.exits import complain
 
-__all__ = ["ended_by_its_input"]
+__all__ = ["end_of_reading"]
 
 
 @contextmanager
-def ended_by_its_input(captures: Sequence[str]) -> Iterator[None]:
-    """The first Ctrl-C leaves it to what writes into the pipe to end; the next one is the usual KeyboardInterrupt.
+def end_of_reading(captures: Sequence[str], *, follow: bool) -> Iterator[Callable[[], bool]]:
+    """Gives what says whether to read on.
 
-    Changes nothing where no capture comes through a pipe.
+    Where a capture comes through a pipe or is followed, the first Ctrl-C ends the reading (what writes into the pipe
+    gets it too, and ends); the next one is the usual KeyboardInterrupt.
     """
-    if "-" not in captures or not _is_pipe() or threading.current_thread() is not threading.main_thread():
-        yield
+    piped = "-" in captures and _is_pipe()
+    if not (piped or follow) or threading.current_thread() is not threading.main_thread():
+        yield lambda: True
         return
     usual = signal.getsignal(signal.SIGINT)
+    goes_on = True
 
-    def wait(_number: int, _frame: FrameType | None) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        nonlocal goes_on
+        goes_on = False
         signal.signal(signal.SIGINT, usual)
-        complain("waiting for the input to end; interrupt again to give up")
+        if piped:
+            complain("waiting for the input to end; interrupt again to give up")
 
-    signal.signal(signal.SIGINT, wait)
+    signal.signal(signal.SIGINT, end)
     try:
-        yield
+        yield lambda: goes_on
     finally:
         signal.signal(signal.SIGINT, usual)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipsecanalyze.cli.options import capture_arguments, output_options
+from ipsecanalyze.cli.options import Reading, capture_arguments, output_options
 from ipsecanalyze.cli.work import read_captures, write_document
 from ipsecanalyze.errors import UsageError
 
@@ -30,10 +30,9 @@ Examples:
 @click.option("--all", "show_all", is_flag=True, help="Draw attempts that led nowhere even where they are many.")
 @click.option("--sa", "sa_ids", metavar="ID", multiple=True, help='Only this IKE SA ("ike-1"); may be repeated.')
 def command(
-    captures: tuple[str, ...],
+    reading: Reading,
     format_name: str,
     output: str | None,
-    quiet: bool,
     verbose: bool,
     show_all: bool,
     sa_ids: tuple[str, ...],
@@ -43,7 +42,7 @@ def command(
     The number in brackets is the message ID. A dotted arrow is a retransmission. In JSON every message has all its
     fields.
     """
-    analysis, code = read_captures(captures, output=output, quiet=quiet)
+    analysis, code = read_captures(reading, output=output)
     if analysis is None:
         return code
     from ipsecanalyze.documents import messages_stream

@@ -3,26 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["capture_arguments", "output_options"]
+__all__ = ["Reading", "capture_arguments", "output_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def capture_arguments(function: _Command) -> _Command:
-    """`CAPTURE…` as `captures`, and `--quiet` as `quiet`."""
-    function = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")(function)
-    return click.argument(
-        "captures",
-        metavar="CAPTURE...",
-        nargs=-1,
-        required=True,
-        # Whether files can be read is told by the reading: one that cannot must not stop the others.
-        type=click.Path(allow_dash=True),
-    )(function)
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What to read, and how."""
+
+    captures: tuple[str, ...]
+    quiet: bool = False
+    jobs: int | None = None
+    follow: bool = False
+
+
+def capture_arguments(function: _Command) -> Callable[..., Any]:
+    """`CAPTURE…` and the options of reading them, as `reading`."""
+
+    @wraps(function)
+    def command(captures: tuple[str, ...], quiet: bool, jobs: int | None, follow: bool, **others: Any) -> Any:
+        return function(reading=Reading(captures, quiet, jobs, follow), **others)
+
+    decorators = (
+        click.argument(
+            "captures",
+            metavar="CAPTURE...",
+            nargs=-1,
+            required=True,
+            # Whether files can be read is told by the reading: one that cannot must not stop the others.
+            type=click.Path(allow_dash=True),
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="No progress bar."),
+        click.option(
+            "-j",
+            "--jobs",
+            metavar="N",
+            type=click.IntRange(min=1),
+            help="Threads that share a large capture; as many as there are cores unless said.",
+        ),
+        click.option("--follow", is_flag=True, help="Read on as the last capture grows, until Ctrl-C."),
+    )
+    for decorate in decorators:
+        command = decorate(command)
+    return command
 
 
 def output_options(*formats: str) -> Callable[[_Command], _Command]:

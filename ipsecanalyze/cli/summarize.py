@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ipsecanalyze.cli.options import capture_arguments, output_options
+from ipsecanalyze.cli.options import Reading, capture_arguments, output_options
 from ipsecanalyze.cli.work import read_captures, write_document
 
 if TYPE_CHECKING:
@@ -26,18 +26,18 @@ Examples:
 @capture_arguments
 @output_options("text", "json", "markdown", "html")
 @click.option("--all", "show_all", is_flag=True, help="Show every tunnel and address pair, however many there are.")
-def command(captures: tuple[str, ...], format_name: str, output: str | None, quiet: bool, show_all: bool) -> int:
+def command(reading: Reading, format_name: str, output: str | None, show_all: bool) -> int:
     """Say what the IPsec in captures did.
 
     For each capture, what it holds; for each IKE SA a card with its peers, what was offered and chosen, what happened
     when, and the ESP and AH flows that belong to it; then flows whose IKE is not in the capture, and warnings.
     """
-    analysis, code = read_captures(captures, output=output, quiet=quiet)
+    analysis, code = read_captures(reading, output=output)
     if analysis is None:
         return code
-    from ipsecanalyze.documents import summary_document, summary_stream
+    from ipsecanalyze.documents import summary_outline, summary_stream
 
-    document = summary_stream(analysis) if format_name == "json" else summary_document(analysis)
+    document = summary_stream(analysis) if format_name == "json" else summary_outline(analysis)
     write_document(document, _reporter(format_name, show_all=show_all), output)
     return code
 

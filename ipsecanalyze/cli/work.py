@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ipsecanalyze.cli.exits import DONE, UNREADABLE, complain
-from ipsecanalyze.cli.interrupts import ended_by_its_input
+from ipsecanalyze.cli.interrupts import end_of_reading
+from ipsecanalyze.cli.options import Reading
 from ipsecanalyze.cli.output import open_output
 from ipsecanalyze.cli.progress import ProgressLine
 from ipsecanalyze.errors import IpsecAnalyzeError, UsageError
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["read_captures", "write_document"]
 
 
-def read_captures(captures: Sequence[str], *, output: str | None, quiet: bool) -> tuple[Analysis | None, int]:
+def read_captures(reading: Reading, *, output: str | None) -> tuple[Analysis | None, int]:
     """The analysis of all captures that can be read, and the exit code.
 
     Each that cannot is told in a line; the analysis is None where none could be read. `output` is where the result will
     go: none of the captures.
     """
+    captures = reading.captures
     if output is not None and any(_is_same_file(path, output) for path in captures):
         raise UsageError(f"{output}: is one of the captures, which would be replaced by the result")
     if captures.count("-") > 1:
@@ -40,9 +42,10 @@ def read_captures(captures: Sequence[str], *, output: str | None, quiet: bool) -
     from ipsecanalyze.analysis import analyze
 
     errors: list[IpsecAnalyzeError] = []
-    bar = ProgressLine(_total_octets(captures), sys.stderr, enabled=not quiet)
-    with ended_by_its_input(captures), bar as progress:
-        analysis = analyze(captures, progress=progress.update, errors=errors)
+    bar = ProgressLine(_total_octets(captures), sys.stderr, enabled=not reading.quiet)
+    with end_of_reading(captures, follow=reading.follow) as goes_on, bar as progress:
+        follow = goes_on if reading.follow else None
+        analysis = analyze(captures, jobs=reading.jobs, follow=follow, progress=progress.update, errors=errors)
     for error in errors:
         complain(error)
     return (analysis if len(errors) < len(captures) else None), (UNREADABLE if errors else DONE)
