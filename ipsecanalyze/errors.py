@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 __all__ = [
     "CaptureError",
+    "DecryptError",
     "IpsecAnalyzeError",
+    "KeyFileError",
     "Notice",
     "UsageError",
     "WireError",
@@ -58,6 +60,23 @@ class CaptureError(IpsecAnalyzeError):
         return where + super().__str__()
 
 
+class KeyFileError(IpsecAnalyzeError):
+    """A file of keys could not be read at all (lines that could not be read are `KeyRing.problems`, not errors)."""
+
+    slug = "unreadable-key-file"
+
+    def __init__(self, message: str, *, path: str | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        if self.line is not None:
+            where += f"line {self.line}: "
+        return where + super().__str__()
+
+
 class WireError(IpsecAnalyzeError):
     """Octets that are not what the protocol says; `offset` is relative to the buffer that was parsed."""
 
@@ -67,4 +86,21 @@ class WireError(IpsecAnalyzeError):
         super().__init__(message)
         self.layer = layer
         self.offset = offset
+        self.slug = slug
+
+
+class DecryptError(IpsecAnalyzeError):
+    """Something could not be opened, verified or derived; `slug` says which of the known causes it was.
+
+    Of packets and messages: "icv" (the checksum is wrong: another key, or another message than was sent), "padding",
+    "length" (no whole number of cipher blocks), "too-short", "truncated" (the capture cut it), "wrong-key" (what came
+    out is no sense, and there is no checksum), "malformed", "no-encrypted-payload". Of keys and algorithms:
+    "unsupported", "key-length", "salt-length", "icv-length", "missing-key", "certificate". No text holds a secret.
+    """
+
+    slug = "not-decrypted"
+
+    def __init__(self, reason: str, *, slug: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.slug = slug
