@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from ipsecanalyze.capture.packet import Datagram, Encapsulation
 from ipsecanalyze.ike.message import IkeMessage, parse_ike
+from ipsecanalyze.ike.payloads.base import Payload
 
 __all__ = [
     "Algorithm",
@@ -92,6 +93,7 @@ class MessageRecord:
         "from_initiator",
         "ike_sa",
         "is_response",
+        "opened",
         "response_to",
         "retransmission_of",
         "round_trip_ns",
@@ -109,6 +111,8 @@ class MessageRecord:
     round_trip_ns: int | None
     """From the first transmission of the request to this response."""
     ike_sa: IkeSa | None
+    opened: tuple[Payload, ...] | None
+    """The payloads that were inside, once opened with keys; of a fragmented message with its last fragment."""
 
     def __init__(
         self,
@@ -130,6 +134,7 @@ class MessageRecord:
         self.response_to = response_to
         self.round_trip_ns = round_trip_ns
         self.ike_sa = ike_sa
+        self.opened = None
         self._notes = notes
 
     @property
