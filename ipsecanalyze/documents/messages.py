@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ipsecanalyze.documents.captures import warning_entry
 from ipsecanalyze.documents.sas import ike_spi
-from ipsecanalyze.ike.message import IkeMessage
-from ipsecanalyze.ike.payloads.base import Payload
+from ipsecanalyze.ike.payloads.base import Payload, TreeLine
 from ipsecanalyze.ike.payloads.notify import NotifyPayload
 from ipsecanalyze.ike.payloads.raw import MalformedPayload
 from ipsecanalyze.sa.records import MessageRecord
@@ -42,26 +43,27 @@ def message_entry(record: MessageRecord, *, tree: bool) -> MessageEntry:
         "retransmission_of": record.retransmission_of,
         "response_to": record.response_to,
         "round_trip_ns": record.round_trip_ns,
-        "payloads": _payloads(message),
+        "payloads": [*_payloads(message.payloads), *_payloads(record.opened or (), opened=True)],
         "notes": list(record.notes),
         "warnings": [warning_entry(notice) for notice in message.notices],
     }
     if tree:
-        entry["tree"] = _tree(message)
+        entry["tree"] = _tree(record)
     return entry
 
 
-def _payloads(message: IkeMessage) -> list[PayloadEntry]:
+def _payloads(payloads: tuple[Payload, ...], *, opened: bool = False) -> list[PayloadEntry]:
     return [
         {
             "type": int(payload.type),
             "label": payload.name,
             "offset": payload.offset,
+            "opened": opened,
             "critical": payload.critical,
             "summary": payload.summary,
             "is_error": _is_error(payload),
         }
-        for payload in message.payloads
+        for payload in payloads
     ]
 
 
@@ -71,8 +73,10 @@ def _is_error(payload: Payload) -> bool:
     return isinstance(payload, MalformedPayload)
 
 
-def _tree(message: IkeMessage) -> list[TreeEntry]:
-    return [
-        {"offset": line.offset, "name": line.name, "value": line.value, "level": line.level}
-        for line in message.describe()
-    ]
+def _tree(record: MessageRecord) -> list[TreeEntry]:
+    lines = record.message.describe()
+    if record.opened is not None:
+        lines.append(TreeLine(0, "opened", f"{len(record.opened)} payloads inside", 0))
+        for payload in record.opened:
+            lines += [replace(line, level=line.level + 1) for line in payload.describe()]
+    return [{"offset": line.offset, "name": line.name, "value": line.value, "level": line.level} for line in lines]

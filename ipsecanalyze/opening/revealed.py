@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipsecanalyze.crypto.material import EspKeys, IkeKeys
 from ipsecanalyze.sa.records import Algorithm
 
-__all__ = ["RevealedChild", "Revealed"]
+__all__ = ["Revealed", "RevealedChild"]
 
 
 @dataclass(slots=True)

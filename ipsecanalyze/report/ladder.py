@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -30,6 +30,7 @@ __all__ = ["LadderText", "ladder_text"]
 #: Columns in front of the ladder: frame, time.
 _MARGIN = 19
 _NARROWEST = 40
+_NARROWEST_VALUE = 24
 _NO_SPI = "0" * 16
 
 
@@ -74,9 +75,9 @@ class LadderText:
             found = True
             if len(captures) > 1:
                 console.print(Text(terminal(captures[capture]["path"]), style="quiet"))
-            section = _Section(messages, sas.get(sa_id), origin_ns, console.width, self.tree)
+            section = _Section(messages, sas.get(sa_id), origin_ns, console, self.tree)
             for part in section.parts():
-                # Lines of a tree stay whole, for grep and for copying.
+                # Texts were made to fit; on terminals narrower than a ladder can be, they are not broken.
                 console.print(part, soft_wrap=isinstance(part, Text))
         if left_out:
             told = f"{plural(len(left_out), 'attempt')} that never got past the first exchange left out (see --all)"
@@ -102,8 +103,13 @@ class _Section:
     messages: Iterable[MessageEntry]
     sa: IkeSaEntry | None
     origin_ns: int
-    width: int
+    console: Console
     tree: bool
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.console.width
 
     def parts(self) -> Iterator[RenderableType]:
         """The section from top to bottom."""
@@ -202,9 +208,25 @@ class _Section:
         return Text(terminal("; ".join([*told, *message["notes"]]), 400), style="notice")
 
     def _fields(self, message: MessageEntry) -> Iterator[RenderableType]:
-        yield Text(f"{'':>{_MARGIN}}{_origin(message)}", style="quiet")
+        yield from self._folded(Text(" " * _MARGIN), Text(_origin(message), style="quiet"))
         for field in message.get("tree", ()):
-            yield _field(field)
+            yield from self._folded(*_field(field))
+
+    def _folded(self, head: Text, value: Text) -> Iterator[Text]:
+        """A value behind its name, in as many lines as it takes."""
+        if head.cell_len + value.cell_len <= self.width:
+            yield head.append_text(value)
+            return
+        indent = head.cell_len
+        if indent > max(self.width, _MARGIN + _NARROWEST) - _NARROWEST_VALUE:
+            head.rstrip()
+            yield head
+            indent = _MARGIN + 2
+            head = Text(" " * indent)
+        for line in value.wrap(self.console, max(self.width - indent, _NARROWEST_VALUE)):
+            line.rstrip()
+            yield head.append_text(line)
+            head = Text(" " * indent)
 
 
 def _origin(message: MessageEntry) -> str:
@@ -227,20 +249,19 @@ def _warnings(message: MessageEntry) -> Iterator[Text]:
         yield Text(terminal(warning["message"], 400) + place, style="bad")
 
 
-def _field(field: TreeEntry) -> Text:
+def _field(field: TreeEntry) -> tuple[Text, Text]:
+    """The offset with the name, and the value."""
     name = Text(terminal(field["name"]), style="heading" if field["level"] == 0 else "label")
-    return Text.assemble(
-        (f"{field['offset']:>{_MARGIN - 2}}  ", "quiet"),
-        "  " * field["level"],
-        name,
-        "  ",
-        terminal(field["value"], 2000),
-    )
+    place = Text.assemble((f"{field['offset']:>{_MARGIN - 2}}  ", "quiet"), "  " * field["level"], name, "  ")
+    return place, Text(terminal(field["value"], 2000))
 
 
 def _payload_texts(message: MessageEntry) -> Iterator[list[Text]]:
     """The payloads in ever fewer words; errors keep theirs."""
     payloads = message["payloads"]
+    if any(payload["opened"] for payload in payloads):
+        # What was inside says more than that it was hidden.
+        payloads = [payload for payload in payloads if payload["label"] not in ("SK", "SKF")]
     if message["encrypted"] and not payloads:
         yield [Text(f"encrypted, {plural(message['length'], 'octet')}")]
         return

@@ -17,7 +17,9 @@ class PayloadEntry(TypedDict):
     label: str
     """Short name as RFCs write it: "SA", "KE", "TSi"."""
     offset: Count
-    """Where it begins, in octets from the start of the message."""
+    """Where it begins, in octets from the start of the message; of an opened one, of what was inside."""
+    opened: bool
+    """Whether it was inside an encrypted payload or message, which was opened with keys."""
     critical: bool
     """IKEv2's critical bit."""
     summary: str
@@ -30,7 +32,7 @@ class TreeEntry(TypedDict):
     """A field of a message."""
 
     offset: Count
-    """Where it stands, in octets from the start of the message."""
+    """Where it stands, in octets from the start of the message; behind "opened", of what was inside."""
     name: str
     """Its name."""
     value: str

@@ -1,0 +1,140 @@
+"""Which keys open the messages of an IKEv2 SA: those of the ring, and those derived from shared secrets.
+
+One generation may follow another. The ICV decides; how often it is asked is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from ipsecanalyze.crypto.ike import IkeOpener, OpenedIke
+from ipsecanalyze.crypto.ikev2 import initial_keys, next_generation
+from ipsecanalyze.crypto.material import IkeKeys
+from ipsecanalyze.crypto.suite import IkeSuite
+from ipsecanalyze.errors import DecryptError
+from ipsecanalyze.keys.ring import KeyRing
+
+__all__ = ["SECRETS_TRIED", "Beginning", "KeyTrial"]
+
+#: Shared secrets and keys without SPIs that are tried for one IKE SA.
+SECRETS_TRIED: Final = 32
+#: Messages that may be tried with all keys without one of them opening anything.
+_PATIENCE: Final = 16
+
+
+@dataclass(slots=True)
+class Beginning:
+    """What the keys of an IKE SA depend on: its first exchange, or the CREATE_CHILD_SA that made it."""
+
+    suite: IkeSuite
+    nonce_i: bytes
+    nonce_r: bytes
+    candidates: tuple[IkeKeys, ...] = ()
+    """Keys that follow from the SA it replaces."""
+
+
+class KeyTrial:
+    """Opens messages with the keys that fit; `current` are those that opened the last one."""
+
+    def __init__(self, ring: KeyRing, spi_i: int, spi_r: int, beginning: Beginning | None) -> None:
+        self._ring = ring
+        self._spis = (spi_i, spi_r)
+        self._beginning = beginning
+        self._openers: list[IkeOpener] = []
+        self._known: set[tuple[bytes, bytes]] = set()
+        self._failures = 0
+        self.problems: list[str] = []
+        """Why keys that are there cannot be used."""
+        self.current: IkeOpener | None = None
+        self.used: list[IkeKeys] = []
+        """The generations that opened something, in order."""
+        self._add(keys for keys in ring.ike_for(spi_i, spi_r)[:SECRETS_TRIED] if keys.version == 2)
+        if beginning is not None:
+            self._add(beginning.candidates)
+            self._add(self._initial(beginning))
+
+    def __bool__(self) -> bool:
+        return bool(self._openers)
+
+    def open(self, message: bytes) -> OpenedIke:
+        """Open a message; raises DecryptError where no key does."""
+        if not self._openers:
+            raise DecryptError("there are no keys of this IKE SA", slug="missing-key")
+        if self._failures >= _PATIENCE and self.current is None:
+            raise DecryptError("the keys are not those of this IKE SA", slug="icv")
+        failure: DecryptError | None = None
+        for opener in self._in_order():
+            try:
+                opened = opener.open(message)
+            except DecryptError as error:
+                if error.slug not in ("icv", "missing-key", "unsupported", "key-length"):
+                    raise
+                failure = error
+                continue
+            if opener is not self.current:
+                self.current = opener
+                self.used.append(opener.keys)
+            self._failures = 0
+            return opened
+        self._failures += 1
+        raise failure or DecryptError("no key opens it", slug="icv")
+
+    def add_generation(self) -> None:
+        """Both sides did another key exchange (RFC 9370 §2.2.2): what may follow from the secrets of the ring."""
+        beginning = self._beginning
+        if beginning is None or self.current is None or not self.current.keys.sk_d:
+            return
+        keys = self.current.keys
+        self._add(self._next(beginning, keys))
+
+    def _in_order(self) -> Iterable[IkeOpener]:
+        """The keys in use, those of the generations behind them, then all others."""
+        if self.current is None:
+            return list(self._openers)
+        place = self._openers.index(self.current)
+        return [*self._openers[place:], *reversed(self._openers[:place])]
+
+    def _initial(self, beginning: Beginning) -> Iterable[IkeKeys]:
+        for secret in self._ring.shared_secrets_for(*self._spis)[:SECRETS_TRIED]:
+            try:
+                yield initial_keys(
+                    beginning.suite,
+                    secret.value,
+                    beginning.nonce_i,
+                    beginning.nonce_r,
+                    *self._spis,
+                    origin=secret.origin,
+                )
+            except DecryptError as error:
+                self.problems.append(error.reason)
+                return
+
+    def _next(self, beginning: Beginning, keys: IkeKeys) -> Iterable[IkeKeys]:
+        for secret in self._ring.shared_secrets_for(*self._spis)[:SECRETS_TRIED]:
+            try:
+                yield next_generation(
+                    beginning.suite, keys, secret.value, beginning.nonce_i, beginning.nonce_r, origin=secret.origin
+                )
+            except DecryptError as error:
+                self.problems.append(error.reason)
+                return
+
+    def _add(self, keys: Iterable[IkeKeys]) -> None:
+        suite = self._beginning.suite if self._beginning is not None else None
+        for one in keys:
+            name = (one.sk_ei, one.sk_er)
+            if name in self._known or not any(name):
+                continue
+            self._known.add(name)
+            try:
+                opener = IkeOpener(
+                    one,
+                    encryption=suite.encryption if suite is not None else None,
+                    integrity=suite.integrity if suite is not None else None,
+                )
+            except DecryptError as error:
+                self.problems.append(error.reason)
+                continue
+            self._openers.append(opener)
