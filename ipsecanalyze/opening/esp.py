@@ -1,0 +1,144 @@
+"""Opens the ESP and AH of captures with given keys: `decrypt()`, and `Opening`, which keeps what became of each flow.
+
+Streaming: memory depends on the number of flows, not of packets. Datagrams come from the scanner, so fragments, UDP
+and TCP encapsulation are undone already. What is not opened has a reason (`reasons.py`), never an error.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from ipsecanalyze._fast import make_flow_table, make_scanner
+from ipsecanalyze._fast.contract import Limits, ScanOptions
+from ipsecanalyze.capture.packet import Datagram, DatagramKind
+from ipsecanalyze.capture.source import open_source
+from ipsecanalyze.errors import DecryptError
+from ipsecanalyze.esp.flow import FlowKey
+from ipsecanalyze.esp.opened import FlowOpening
+from ipsecanalyze.keys import load_keys, load_secrets
+from ipsecanalyze.keys.ring import KeyRing
+from ipsecanalyze.opening.complete import Path, complete_ring
+from ipsecanalyze.opening.keychain import KeyChain
+from ipsecanalyze.opening.lane import Lane
+from ipsecanalyze.opening.packets import PROTECTED, DecryptedPacket, Outer, ah_image, inner_packet
+
+__all__ = ["Keys", "Opening", "as_ring", "decrypt"]
+
+#: What keys may be given as: a ring, a path, or paths.
+Keys = KeyRing | Path | Iterable[Path]
+
+_CHUNK: Final = 1 << 20
+
+
+def as_ring(keys: Keys | None) -> KeyRing:
+    """A ring for what keys were given as. Raises KeyFileError where a path cannot be read."""
+    if isinstance(keys, KeyRing):
+        return keys
+    return KeyRing() if keys is None else load_keys(keys)
+
+
+class Opening:
+    """Opens ESP and AH, datagram by datagram; `results()` says what came of it."""
+
+    def __init__(self, ring: KeyRing, *, flows: int = Limits().flows) -> None:
+        self.chain = KeyChain(ring)
+        self._limit = flows
+        self.lanes: dict[FlowKey, Lane] = {}
+        """The flows so far."""
+        self.dropped = 0
+        """Packets of flows beyond the limit."""
+        self._secrets: dict[int, int] = {}
+
+    def lane(self, key: FlowKey) -> Lane | None:
+        """The lane of a flow; None beyond the limit."""
+        lane = self.lanes.get(key)
+        if lane is None:
+            if len(self.lanes) >= self._limit:
+                return None
+            lane = self.lanes[key] = Lane(key, self.chain)
+        return lane
+
+    def open(self, datagram: Datagram) -> DecryptedPacket | None:
+        """Open a datagram; None for what is no ESP or AH, cannot be opened, or has no packet inside."""
+        if datagram.kind is DatagramKind.ESP:
+            return self._open(datagram, "ESP", 0, datagram.payload)
+        if datagram.kind is DatagramKind.AH:
+            missing = datagram.truncated or len(datagram.payload) < 12
+            return self._open(datagram, "AH", 4, b"" if missing else ah_image(datagram))
+        return None
+
+    def _open(self, datagram: Datagram, protocol: str, start: int, packet: bytes) -> DecryptedPacket | None:
+        payload = datagram.payload
+        spi = int.from_bytes(payload[start : start + 4])
+        key = (protocol, datagram.source, datagram.destination, spi, datagram.encapsulation)
+        lane = self.lane(key)
+        if lane is None:
+            self.dropped += 1
+            return None
+        opened = lane.open(packet, datagram.length - len(payload))
+        if opened is None:
+            return None
+        if protocol == "AH" and opened.next_header in PROTECTED:
+            lane.count(opened, None)  # it comes as a datagram of its own
+            return None
+        try:
+            inner = inner_packet(opened, Outer.of(datagram))
+        except DecryptError:
+            lane.count_malformed()
+            return None
+        lane.count(opened, inner)
+        if inner is None:
+            return None
+        sequence = (opened.sequence_high or 0) << 32 | int.from_bytes(payload[start + 4 : start + 8])
+        return DecryptedPacket(
+            inner, datagram.frame, datagram.time_ns, key, spi, sequence, opened.next_header, datagram.capture
+        )
+
+    def add_secrets(self, capture: int, secrets: list[tuple[int, bytes]]) -> None:
+        """Take the keys of Decryption Secrets Blocks, as far as they are new."""
+        known = self._secrets.get(capture, 0)
+        if len(secrets) > known:
+            self._secrets[capture] = len(secrets)
+            self.chain.add(load_secrets(secrets[known:]).esp)
+
+    def results(self) -> dict[FlowKey, FlowOpening]:
+        """What became of each flow, in order of their first packets."""
+        return {key: lane.finish() for key, lane in self.lanes.items()}
+
+
+def open_file(
+    opening: Opening, path: Path, capture: int = 0, limits: Limits | None = None
+) -> Iterator[DecryptedPacket]:
+    """The packets inside one capture. Raises CaptureError where it cannot be read."""
+    limits = limits or Limits()
+    options = ScanOptions(limits=limits, protected_datagrams=True)
+    # Flows are counted by the scanner and thrown away.
+    scanner = make_scanner(options, path=os.fspath(path), flows=make_flow_table(limits.flows, 16), capture=capture)
+    with open_source(path) as source:
+        while True:
+            buffer = source.read(_CHUNK)
+            datagrams = scanner.feed(buffer, final=not buffer)
+            opening.add_secrets(capture, scanner.facts.decryption_secrets)
+            for datagram in datagrams:
+                packet = opening.open(datagram)
+                if packet is not None:
+                    yield packet
+            if not buffer:
+                return
+
+
+def decrypt(
+    path_or_paths: Path | Iterable[Path], keys: Keys | None = None, *, limits: Limits | None = None
+) -> Iterator[DecryptedPacket]:
+    """The packets inside the ESP and AH of captures, in order, as far as the keys open them.
+
+    `keys`: a `KeyRing`, or files and folders of any format that `load_keys` reads; keys in the captures themselves
+    (pcapng Decryption Secrets Blocks) count too. Packets that cannot be opened are passed over: `analyze(…, keys=…)`
+    tells why, flow by flow. Raises CaptureError or KeyFileError for what cannot be read.
+    """
+    paths: list[Path] = [path_or_paths] if isinstance(path_or_paths, str | os.PathLike) else list(path_or_paths)
+    opening = Opening(complete_ring(paths, as_ring(keys)), flows=(limits or Limits()).flows)
+    for capture, path in enumerate(paths):
+        yield from open_file(opening, path, capture, limits)

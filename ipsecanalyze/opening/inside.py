@@ -1,0 +1,125 @@
+"""What talks inside a flow that was opened: conversations by addresses, protocol and port, in a bounded table.
+
+Ordinary IP packets are told apart by their first octets; whatever is new is decoded once, by dpkt.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import dpkt
+
+from ipsecanalyze.capture.ip import address_text
+from ipsecanalyze.esp.opened import InnerConversation
+
+__all__ = ["Inside"]
+
+#: Beginnings of packets that are known again, and conversations, per flow.
+_KNOWN: Final = 2_048
+_CONVERSATIONS: Final = 256
+#: Conversations that a result shows.
+_SHOWN: Final = 64
+_PORTS: Final = {6: "tcp", 17: "udp", 132: "sctp", 136: "udplite", 33: "dccp"}
+_NAMES: Final = {
+    1: "icmp",
+    58: "icmpv6",
+    2: "igmp",
+    47: "gre",
+    50: "esp",
+    51: "ah",
+    89: "ospf",
+    112: "vrrp",
+    4: "ipv4",
+    41: "ipv6",
+}
+#: What dpkt raises on octets that are not what they seem, its own errors and those of Python.
+_DPKT_ERRORS: Final = (dpkt.Error, struct.error, ValueError, IndexError, KeyError, AttributeError, TypeError)
+#: Next headers of IPv6 behind which ports stand, or nothing that matters: no extension headers.
+_PLAIN_V6: Final = frozenset((*_PORTS, 58))
+#: Octets that are decoded: a header with options or some extensions, and ports. More could nest without end.
+_DECODED: Final = 160
+#: Flags and offset of an IPv4 packet that is no fragment.
+_WHOLE: Final = (b"\0\0", b"@\0")
+
+
+class Inside:
+    """The conversations of one flow."""
+
+    __slots__ = ("_buckets", "_known", "_other")
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, InnerConversation] = {}
+        self._buckets: dict[tuple[str, str, str, int | None], InnerConversation] = {}
+        self._other = 0
+
+    def take(self, packet: bytes, octets: int) -> None:
+        """Count an inner IP packet."""
+        first = packet[0] if octets else 0
+        if first == 0x45 and packet[6:8] in _WHOLE:
+            # Addresses and ports are in a row; the protocol in front.
+            key = packet[9:10] + packet[12:24]
+        elif first >> 4 == 6 and packet[6] in _PLAIN_V6:
+            key = packet[6:7] + packet[8:44]
+        else:
+            key = b""
+        conversation = self._known.get(key)
+        if conversation is None:
+            conversation = self._find(packet, key)
+            if conversation is None:
+                self._other += 1
+                return
+        conversation.packets += 1
+        conversation.octets += octets
+
+    def conversations(self) -> tuple[list[InnerConversation], int]:
+        """Those with most packets first, and how many packets others had."""
+        found = sorted(self._buckets.values(), key=lambda one: -one.packets)
+        return found[:_SHOWN], self._other + sum(one.packets for one in found[_SHOWN:])
+
+    def merge(self, following: Inside) -> None:
+        """Count what another piece of the capture saw too."""
+        for name, one in following._buckets.items():
+            mine = self._bucket(name)
+            if mine is None:
+                self._other += one.packets
+            else:
+                mine.packets += one.packets
+                mine.octets += one.octets
+        self._other += following._other
+
+    def _find(self, packet: bytes, key: bytes) -> InnerConversation | None:
+        found = self._bucket(_describe(packet))
+        if found is not None and key:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def _bucket(self, name: tuple[str, str, str, int | None]) -> InnerConversation | None:
+        found = self._buckets.get(name)
+        if found is None and len(self._buckets) < _CONVERSATIONS:
+            found = self._buckets[name] = InnerConversation(*name)
+        return found
+
+
+def _describe(packet: bytes) -> tuple[str, str, str, int | None]:
+    """Source, destination, protocol, port of an IP packet."""
+    version = packet[0] >> 4 if packet else 0
+    try:
+        if version == 4:
+            ip = dpkt.ip.IP(packet[:_DECODED])
+            number, ports = ip.p, b"" if ip.offset else packet[4 * ip.hl : 4 * ip.hl + 4]
+        elif version == 6:
+            ip = dpkt.ip6.IP6(packet[:_DECODED])
+            number, ports = ip.p, packet[40:44] if ip.nxt == ip.p else b""
+        else:
+            return "?", "?", "no IP", None
+        source, destination = address_text(ip.src), address_text(ip.dst)
+    except _DPKT_ERRORS:
+        return "?", "?", "malformed IP", None
+    name = _PORTS.get(number)
+    if name is None:
+        return source, destination, _NAMES.get(number, f"protocol {number}"), None
+    port = min(ports[0] << 8 | ports[1], ports[2] << 8 | ports[3]) if len(ports) == 4 else None
+    return source, destination, name, port
