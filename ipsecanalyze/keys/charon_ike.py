@@ -33,7 +33,7 @@ _V1_LABELS: Final = {
     "SKEYID_e": ("skeyid_e",),
     "encryption key Ka": ("sk_ei", "sk_er"),
 }
-_SECRETS: Final = ("key exchange secret", "additional key exchange secret", "shared Diffie Hellman secret")
+_SECRETS: Final = ("key exchange secret", "additional key exchange secret", "shared Diffie Hellman secret", "DH secret")
 _CHECKIN: Final = re.compile(r"check(?:in|out) IKEv[12] SA (?:\S+ )?with SPIs ([0-9a-f]{16})_i ([0-9a-f]{16})_r")
 #: Drafts that wait for their SPIs, over all IKE SAs; beyond, the oldest are kept as they are.
 _MAX_WAITING: Final = 10_000

@@ -38,8 +38,8 @@ def write_capture_with_keys(capture: str | os.PathLike[str], ring: KeyRing, targ
     """Copy a capture to a pcapng that has the keys in a Decryption Secrets Block, mode 0600.
 
     A pcapng is copied octet by octet, the block put behind its first section header; a pcap becomes a pcapng. The
-    block's secrets type is ours, its content the JSON of `document.py`; other programs pass over it. Raises CaptureError
-    where the capture cannot be read, UsageError where it is its own target, OSError.
+    block's secrets type is ours, its content the JSON of `document.py`; other programs pass over it. Raises
+    CaptureError where the capture cannot be read, UsageError where it is its own target, OSError.
     """
     with suppress(OSError):
         if os.path.samefile(capture, target):  # noqa: PTH121 - names need not be valid text

@@ -110,13 +110,14 @@ def _read_file(ring: KeyRing, path: str, *, seen: tuple[str, ...], in_folder: bo
                 if not in_folder:
                     ring.tell(name, None, "not text: no format of keys is binary")
                 return
-            _read_lines(sink, _lines(_chunks(first, source), sink))
+            formats = _read_lines(sink, _lines(_chunks(first, source), sink))
             for notice in source.notices.notices:
                 sink.tell(notice.message)
     except CaptureError as error:
         raise KeyFileError(error.args[0], path=name) from error
     if not sink.found and not sink.told and not in_folder:
-        ring.tell(name, None, "no line is of a known format of keys")
+        what = f"no keys in it ({', '.join(formats)})" if formats else "no line is of a known format of keys"
+        ring.tell(name, None, what)
 
 
 def _read_capture(ring: KeyRing, path: str) -> None:
@@ -174,7 +175,8 @@ def _text(line: bytes, number: int) -> str:
     return line[:_MAX_LINE].rstrip(b"\r").decode("utf-8", "surrogateescape")
 
 
-def _read_lines(sink: Sink, lines: Iterable[str]) -> None:
+def _read_lines(sink: Sink, lines: Iterable[str]) -> list[str]:
+    """Give each line to a reader that recognises it; the titles of the formats that were met."""
     readers: dict[str, Reader] = {}
     active: Reader | None = None
     is_first = True
@@ -190,6 +192,7 @@ def _read_lines(sink: Sink, lines: Iterable[str]) -> None:
             active.feed(line)
     for reader in readers.values():
         reader.finish()
+    return list(readers)
 
 
 def _reader(found: Format, readers: dict[str, Reader], sink: Sink) -> Reader:

@@ -7,6 +7,7 @@ permissions for the owner alone.
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -72,11 +73,11 @@ def _wireshark(ring: KeyRing, *, newer: bool = False) -> Written:
         "ikev1_decryption_table": lines(ike(keys) for keys in ring.ike if keys.version == 1),
         "ikev2_decryption_table": lines(ike(keys) for keys in ring.ike if keys.version == 2),
     }
-    pairs = [(keys.spi_i, keys.spi_r) for keys in ring.ike if keys.version == 2 and keys.spi_i]
-    several = {pair for pair in pairs if pairs.count(pair) > 1} if len(pairs) < 1_000 else set()
+    pairs = Counter((keys.spi_i, keys.spi_r) for keys in ring.ike if keys.version == 2 and keys.spi_i)
     left_out += [
-        f"the IKE SA {spi_i:016x}: Wireshark uses only the last of its generations of keys"
-        for spi_i, _ in sorted(several)
+        f"the IKE SA {spi_i:016x}: Wireshark uses only the last of its {count} generations of keys"
+        for (spi_i, _), count in pairs.items()
+        if count > 1
     ]
     left_out += _never(ring)
     return Written({name: text for name, text in files.items() if text}, tuple(left_out))
@@ -106,8 +107,8 @@ def _json(ring: KeyRing) -> Written:
 
 def _never(ring: KeyRing) -> list[str]:
     """What no format but JSON holds."""
-    counts = ((len(ring.psks), "pre-shared keys"), (len(ring.shared_secrets), "results of key exchanges"))
-    return [f"{count} {what}: only JSON has a place for them" for count, what in counts if count]
+    counts = (("pre-shared keys", len(ring.psks)), ("results of key exchanges", len(ring.shared_secrets)))
+    return [f"{what} ({count}): only JSON has a place for them" for what, count in counts if count]
 
 
 def _esp_rows(keys: EspKeys, *, newer: bool) -> list[str]:

@@ -169,7 +169,8 @@ def import_scenario(source: Path) -> list[Row]:
     target = HERE / source.name
     target.mkdir(exist_ok=True)
     for old in target.iterdir():
-        old.unlink()
+        if old.is_file():  # the folder "keys" is import_keys.py's
+            old.unlink()
     (target / "expected.json").write_bytes((source / "expected.json").read_bytes())
     meta = json.loads((source / "meta.json").read_text())
     trimmed = {key: meta[key] for key in META if key in meta}
