@@ -1,6 +1,10 @@
 """Makes captures of any size for benchmarks: ESP traffic, many IKE SAs, floods of half-open ones.
 
-    python benchmarks/generate.py esp   out.pcap --packets 1000000 --sas 100 --sizes imix --other 0.1
+    python benchmarks/generate.py esp   out.pcap --packets 10000000 --sas 128 --other 0.15      # IMIX, 4 GB
+    python benchmarks/generate.py esp   out.pcap --packets 10000000 --sizes small              # ESP of 64 octets
+    python benchmarks/generate.py esp   out.pcap --packets 4000000 --sas 1000000 --sizes small # a million SPIs
+    python benchmarks/generate.py esp   out.pcap --fragmented 0.1 --vlan 0.5 --udp 0.3 --loss 0.01
+    python benchmarks/generate.py esp   out.pcapng --format pcapng
     python benchmarks/generate.py ike   out.pcap --sas 50000
     python benchmarks/generate.py flood out.pcap --packets 200000
 
@@ -17,17 +21,19 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from frames import ipv4, udp
+from blocks import Block
+from frames import fragments, ipv4, tagged, udp
 from ike_messages import ike_auth, sa_init
 from writer import CaptureFile
 
 #: Octets of ESP per packet, with their weights: the simple IMIX of 64, 594 and 1518 octet frames (7:4:1).
 SIZES = {
     "imix": ((68, 7), (556, 4), (1444, 1)),
-    "small": ((68, 1),),
+    "small": ((64, 1),),
     "large": ((1444, 1),),
 }
-_BATCH = 65_536
+#: Packets that are made one by one; a longer capture repeats them (see blocks.py).
+_BLOCK = 65_536
 
 
 def _address(number: int) -> bytes:
@@ -43,55 +49,58 @@ def write_esp(
     sizes: str = "imix",
     other: float = 0.0,
     udp_share: float = 0.0,
+    vlan_share: float = 0.0,
+    fragmented: float = 0.0,
     loss: float = 0.0,
     form: str = "pcap",
     seed: int = 1,
 ) -> int:
-    """Write ESP of `sas` one-way SAs; shares of other traffic, of SAs in UDP 4500, of lost packets. Returns packets."""
+    """Write ESP of `sas` one-way SAs, each with as many packets, in random order. Returns packets.
+
+    Shares of the packets: `other` traffic, `fragmented` in two, lost (`loss`); of the SAs: in UDP 4500, in a VLAN.
+    """
     random = Random(seed)
     noise = random.randbytes(4096)
+    spis = random.sample(range(0x1000, 1 << 32), sas)
+    strangers = _other_frames(noise)
+    block = Block(form=form)
+    turns = [turn % sas for turn in range(min(packets, max(_BLOCK, sas)))]
+    random.shuffle(turns)
     table, weights = zip(*SIZES[sizes], strict=True)
-    peers = [(_address(2 * k + 1), _address(2 * k + 2), random.getrandbits(32) | 0x1000) for k in range(sas)]
-    heads = [_esp_heads(peer, table, in_udp=k < sas * udp_share) for k, peer in enumerate(peers)]
-    tails = {size: noise[: size - 8] for size in table}
-    strangers = _other_frames(random, noise)
-    sequences = [0] * sas
-    with CaptureFile(path, form=form) as capture:
-        write = capture.write
-        while capture.packets < packets:
-            count = min(_BATCH, packets - capture.packets)
-            chosen = random.choices(range(sas), k=count)
-            lengths = random.choices(table, weights, k=count)
-            dice = [random.random() for _ in range(count)] if other or loss else [1.0] * count
-            for sa, size, die in zip(chosen, lengths, dice, strict=True):
-                if die < other:
-                    write(strangers[size % len(strangers)])
-                    continue
-                if die > 1.0 - loss:
-                    sequences[sa] += 1
-                sequence = sequences[sa] = sequences[sa] + 1
-                write(heads[sa][size] + sequence.to_bytes(4) + tails[size])
-        return capture.packets
+    for sa, size in zip(turns, random.choices(table, weights, k=len(turns)), strict=True):
+        if random.random() < other:
+            block.add(random.choice(strangers))
+            continue
+        peers = _address(2 * sa + 1), _address(2 * sa + 2)
+        head = udp(*peers, (4500, 4500), size) if sa < sas * udp_share else ipv4(*peers, 50, size)
+        number_at = len(head) + 4
+        frame = head + spis[sa].to_bytes(4) + bytes(4) + noise[: size - 8]
+        parts = [frame]
+        if random.random() < fragmented:
+            parts = list(fragments(frame, len(block) & 0xFFFF))
+        if sa >= sas * (1.0 - vlan_share):
+            parts = [tagged(part, 100 + sa % 16) for part in parts]
+            number_at += 4
+        block.add(parts[0], stream=sa, number_at=number_at, skipped=int(random.random() < loss))
+        for part in parts[1:]:
+            block.add(part)
+    block.write(path, packets)
+    return packets
 
 
-def _esp_heads(peer: tuple[bytes, bytes, int], sizes: tuple[int, ...], *, in_udp: bool) -> dict[int, bytes]:
-    """Everything in front of the sequence number, by size."""
-    source, destination, spi = peer
-    if in_udp:
-        return {size: udp(source, destination, (4500, 4500), size) + spi.to_bytes(4) for size in sizes}
-    return {size: ipv4(source, destination, 50, size) + spi.to_bytes(4) for size in sizes}
-
-
-def _other_frames(random: Random, noise: bytes) -> list[bytes]:
-    """Web, QUIC, DNS and ARP traffic."""
+def _other_frames(noise: bytes) -> list[bytes]:
+    """TLS and QUIC data, a DNS query, a TCP acknowledgement, an ARP request."""
     source, destination = _address(0xF00001), _address(0xF00002)
     tcp = bytes.fromhex("01bb c350 00000001 00000001 5018 ffff 0000 0000")
+    tls = bytes.fromhex("17 0303 03e3") + noise[:995]
+    query = bytes.fromhex("1234 0100 0001 0000 0000 0000 03777777 076578616d706c65 03636f6d 00 0001 0001")
+    request = bytes.fromhex("0001 0800 06 04 0001 020000000001") + source + bytes(6) + destination
     return [
-        ipv4(source, destination, 6, len(tcp) + 1000) + tcp + noise[:1000],
+        ipv4(source, destination, 6, len(tcp) + len(tls)) + tcp + tls,
         udp(source, destination, (443, 50_000), 1200) + noise[:1200],
-        udp(source, destination, (53, 40_000), 80) + noise[:80],
+        udp(destination, source, (40_000, 53), len(query)) + query,
         ipv4(source, destination, 6, len(tcp)) + tcp,
-        bytes.fromhex("ffffffffffff 020000000001 0806") + random.randbytes(46),
+        bytes.fromhex("ffffffffffff 020000000001 0806") + request + bytes(18),
     ]
 
 
@@ -141,6 +150,8 @@ def main() -> None:
     parser.add_argument("--sizes", choices=sorted(SIZES), default="imix")
     parser.add_argument("--other", type=float, default=0.0, help="share of traffic that is not IPsec")
     parser.add_argument("--udp", type=float, default=0.0, help="share of the SAs that run in UDP port 4500")
+    parser.add_argument("--vlan", type=float, default=0.0, help="share of the SAs that have a VLAN tag")
+    parser.add_argument("--fragmented", type=float, default=0.0, help="share of packets that are two IP fragments")
     parser.add_argument("--loss", type=float, default=0.0, help="share of packets that are missing")
     parser.add_argument("--format", choices=("pcap", "pcapng"), default="pcap")
     parser.add_argument("--seed", type=int, default=1)
@@ -154,6 +165,8 @@ def main() -> None:
             sizes=given.sizes,
             other=given.other,
             udp_share=given.udp,
+            vlan_share=given.vlan,
+            fragmented=given.fragmented,
             loss=given.loss,
             form=given.format,
             seed=given.seed,
