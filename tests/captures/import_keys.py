@@ -24,6 +24,8 @@ CHARON = {
     "v2-cert-gcm-esn-a": ("sun",),
     "v2-chacha-a": ("moon",),
     "v2-ctr-a": ("moon",),
+    "v2-eap-mschapv2-a": ("moon",),
+    "v2-frag-a": ("moon",),
     "v2-gmac-a": ("sun",),
     "v2-pq-mlkem-a": ("moon", "sun"),
     "v2-psk-aescbc-a": ("moon", "sun"),
