@@ -11,6 +11,8 @@ from dataclasses import replace
 from ipsecanalyze.crypto.material import EspKeys, IkeKeys
 from ipsecanalyze.crypto.prf import prf_algorithm
 from ipsecanalyze.crypto.suite import ChildSuite, IkeSuite, slices
+from ipsecanalyze.ike.header import HEADER_OCTETS
+from ipsecanalyze.registry.ikev2 import PayloadType
 
 __all__ = [
     "child_keys",
@@ -176,10 +178,17 @@ def intermediate_auth(
     """IntAuth of one message of IKE_INTERMEDIATE: prf(SK_p, previous IntAuth | A | P) (RFC 9242 §3.3.2).
 
     A is the message up to and with the SK payload's generic header, with both lengths as if P, the decrypted chain of
-    payloads, followed in clear text; `encrypted_offset` is where the SK payload begins. SK_p is that of the keys which
-    protect this message.
+    payloads, followed in clear text; `encrypted_offset` is where the SK payload begins. Of a fragmented message it is
+    the first fragment, which then counts as if it had an SK payload, and `chain` is what all fragments have together.
+    SK_p is that of the keys which protect this message.
     """
     header = bytearray(message[: encrypted_offset + 4])
     header[24:28] = (len(header) + len(chain)).to_bytes(4)
     header[-2:] = (4 + len(chain)).to_bytes(2)
+    announced = 16
+    position = HEADER_OCTETS
+    while position < encrypted_offset:
+        announced = position
+        position += max(int.from_bytes(header[position + 2 : position + 4]), 4)
+    header[announced] = PayloadType.SK
     return prf_algorithm(prf).compute(sk_p, previous + header + chain)

@@ -34,6 +34,8 @@ _HASHES: MappingProxyType[str, type[hashes.HashAlgorithm]] = MappingProxyType(
         "sha512": hashes.SHA512,
     }
 )
+#: Ed25519, and Ed448 by its OID (RFC 8410 §3).
+_EDWARDS = ("Ed25519", "Ed448", "1.3.101.113")
 #: RFC 8017 §A.2.3: the salt of PSS, and the hash where the parameters name none.
 _PSS_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512, hashes.SHA1)
 
@@ -98,19 +100,19 @@ def _verify_named(key: object, data: bytes, octets: bytes) -> bool:
         name = algorithm_text(identifier)
     except WireError:
         raise DecryptError("the algorithm identifier cannot be read", slug="malformed") from None
-    if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
+    if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)) and name.startswith(_EDWARDS):
         key.verify(signature, octets)
         return True
     digest = next(
         (made for label, made in _HASHES.items() if label in name.lower().replace("sha2-", "sha").replace("-", "")),
         None,
     )
-    if isinstance(key, ec.EllipticCurvePublicKey) and digest is not None:
+    if isinstance(key, ec.EllipticCurvePublicKey) and digest is not None and name.startswith("ecdsa"):
         key.verify(signature, octets, ec.ECDSA(digest()))
         return True
     if isinstance(key, rsa.RSAPublicKey) and "PSS" in name:
         return any(_pss_is_right(key, signature, octets, made) for made in ((digest,) if digest else _PSS_HASHES))
-    if isinstance(key, rsa.RSAPublicKey) and digest is not None:
+    if isinstance(key, rsa.RSAPublicKey) and digest is not None and "WithRSA" in name:
         key.verify(signature, octets, padding.PKCS1v15(), digest())
         return True
     raise DecryptError(f"{name} cannot be verified with this certificate", slug="unsupported")

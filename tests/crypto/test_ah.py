@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from ipsecanalyze.crypto.ah import AhOpener, freeze
 from ipsecanalyze.crypto.material import EspKeys
-from ipsecanalyze.errors import DecryptError
 
-from .conftest import read_vectors
+from .conftest import outcome, read_vectors, slug_of
 
 H = bytes.fromhex
 PACKETS = read_vectors("ah_packets")["packets"]
@@ -29,12 +28,6 @@ def keys_of(row, **changes):
         "esn": row["esn"],
     }
     return EspKeys(**(fields | changes))
-
-
-def slug_of(call, *arguments):
-    with pytest.raises(DecryptError) as caught:
-        call(*arguments)
-    return caught.value.slug
 
 
 @pytest.mark.parametrize("row", PACKETS, ids=lambda row: f"{row['scenario']}-{row['frame']}")
@@ -170,7 +163,5 @@ def test_any_octets_raise_nothing_else(octets, version, following):
     if len(data) > 20:
         data[0], data[6 if version == 0x60 else 9] = version, following
         data[2:6] = bytes((0, len(data), 0, max(len(data) - 40, 0)))
-    try:
-        AhOpener(EspKeys(protocol="AH", integrity=2, integrity_key=b"key")).open(bytes(data))
-    except DecryptError as error:
-        assert error.slug in {"icv", "truncated", "too-short", "malformed", "unsupported"}
+    opener = AhOpener(EspKeys(protocol="AH", integrity=2, integrity_key=b"key"))
+    assert outcome(opener.open, bytes(data)) in {"icv", "truncated", "too-short", "malformed", "unsupported"}

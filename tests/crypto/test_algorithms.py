@@ -12,6 +12,8 @@ from ipsecanalyze.crypto.integrity import INTEGRITY, aes_cmac, aes_xcbc, integri
 from ipsecanalyze.crypto.prf import PRFS, prf_algorithm
 from ipsecanalyze.errors import DecryptError
 
+from .conftest import outcome
+
 H = bytes.fromhex
 
 
@@ -174,11 +176,8 @@ def test_every_row_makes_its_opener_for_each_key_size():
 @given(st.sampled_from(sorted(ENCRYPTION)), st.binary(max_size=70), st.binary(max_size=5))
 def test_keys_of_any_size_open_or_are_told(number, key, salt):
     row = ENCRYPTION[number]
-    try:
-        (row.aead if row.is_aead else row.decrypter)(key, salt)
-    except DecryptError as error:
-        assert error.slug in {"key-length", "salt-length", "unsupported"}
-        assert key.hex() not in error.reason or not key
+    make = row.aead if row.is_aead else row.decrypter
+    assert outcome(make, key, salt) in {"", "key-length", "salt-length", "unsupported"}
 
 
 def test_key_sizes():

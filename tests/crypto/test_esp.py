@@ -1,4 +1,4 @@
-"""ESP: packets of the RFCs and of a real kernel open to what was sent; anything else is told, never raised otherwise."""
+"""ESP: packets of the RFCs and of a real kernel open to what was sent; anything else is a DecryptError."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ipsecanalyze.crypto.ipcomp import IPCOMP, decompress
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.errors import DecryptError
 
-from .conftest import read_vectors
+from .conftest import outcome, read_vectors, slug_of
 
 H = bytes.fromhex
 PACKETS = read_vectors("esp_packets")["packets"]
@@ -47,12 +47,6 @@ def still(packet):
     else:
         data[7] = 0
     return bytes(data)
-
-
-def slug_of(call, *arguments, **options):
-    with pytest.raises(DecryptError) as caught:
-        call(*arguments, **options)
-    return caught.value.slug
 
 
 @pytest.mark.parametrize("row", read_vectors("rfc")["esp"], ids=lambda row: row["name"])
@@ -168,11 +162,9 @@ def test_without_icv_wrong_padding_means_a_wrong_key():
     failures = 0
     for first in range(256):
         key = bytes((first,)) * (len(row["key"]) // 2)
-        try:
-            EspOpener(keys_of(row, encryption_key=key)).open(packet)
-        except DecryptError as error:
-            assert error.slug == "padding"
-            failures += 1
+        slug = outcome(EspOpener(keys_of(row, encryption_key=key)).open, packet)
+        assert slug in {"", "padding"}
+        failures += slug == "padding"
     assert failures > 250
 
 
@@ -287,10 +279,7 @@ def openers():
 @given(st.data(), st.binary(max_size=200), st.sampled_from([None, 0, 1, 2**32 - 1]))
 def test_any_octets_open_or_raise_decrypt_error(data, octets, high):
     opener = data.draw(st.sampled_from(openers()))
-    try:
-        opener.open(octets, high)
-    except DecryptError as error:
-        assert error.slug in {"icv", "too-short", "length", "padding"}
+    assert outcome(opener.open, octets, high) in {"", "icv", "too-short", "length", "padding"}
 
 
 @given(
@@ -313,7 +302,8 @@ def test_any_keys_open_or_raise_decrypt_error(encryption, integrity, key, salt, 
         icv_octets=icv,
         is_checked=checked,
     )
-    try:
-        EspOpener(keys).open(packet)
-    except DecryptError as error:
-        assert not key or len(key) < 4 or key.hex() not in str(error)
+    told = outcome(lambda: EspOpener(keys).open(packet))
+    assert told in {
+        *("", "icv", "too-short", "length", "padding"),
+        *("key-length", "salt-length", "icv-length", "unsupported", "missing-key"),
+    }

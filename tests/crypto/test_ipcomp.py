@@ -11,16 +11,12 @@ from hypothesis import strategies as st
 from ipsecanalyze.crypto.ipcomp import decompress, read_beet
 from ipsecanalyze.errors import DecryptError
 
+from .conftest import outcome, slug_of
+
 
 def deflate(data):
     deflater = zlib.compressobj(wbits=-15)
     return deflater.compress(data) + deflater.flush()
-
-
-def slug_of(call, *arguments):
-    with pytest.raises(DecryptError) as caught:
-        call(*arguments)
-    return caught.value.slug
 
 
 def test_deflate():
@@ -52,7 +48,4 @@ def test_beet():
 @given(st.binary(max_size=80))
 def test_any_octets_raise_nothing_else(octets):
     for read in (decompress, read_beet):
-        try:
-            read(octets)
-        except DecryptError as error:
-            assert error.slug in {"too-short", "malformed", "unsupported"}
+        assert outcome(read, octets) in {"", "too-short", "malformed", "unsupported"}
