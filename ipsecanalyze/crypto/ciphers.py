@@ -21,6 +21,7 @@ from ipsecanalyze.errors import DecryptError
 
 __all__ = [
     "AeadOpen",
+    "AeadStream",
     "Decrypt",
     "InvalidTag",
     "Octets",
@@ -31,6 +32,7 @@ __all__ = [
     "chacha20_poly1305",
     "ctr",
     "gcm",
+    "stream_of",
 ]
 
 Octets = bytes | memoryview
@@ -38,6 +40,8 @@ Octets = bytes | memoryview
 Decrypt = Callable[[Octets], Octets]
 #: (nonce, ciphertext and ICV, associated data) → plaintext; raises InvalidTag.
 AeadOpen = Callable[[bytes, Octets, Octets], bytes]
+#: (nonce, octets of the ciphertext's beginning) → the same of the plaintext; nothing is verified.
+AeadStream = Callable[[bytes, Octets], bytes]
 
 #: Where the library keeps, or kept, what it would rather not have.
 _HOMES = (
@@ -177,3 +181,18 @@ def camellia_ccm(key: bytes, icv: int, name: str = "Camellia") -> AeadOpen:
         return plain
 
     return decrypt
+
+
+def stream_of(mode: str, cipher: str, key: bytes) -> AeadStream:
+    """Decrypt the beginning of what an AEAD of `mode` ("gcm", "ccm", "chacha") sealed, without its ICV.
+
+    All of them encrypt with a stream, so encrypting once more decrypts.
+    """
+    if mode == "ccm" and cipher != "AES":
+        stream = _keystream(cipher, key)
+        return lambda nonce, data: stream(
+            int.from_bytes(bytes((14 - len(nonce),)) + nonce + bytes(14 - len(nonce)) + b"\1"), data
+        )
+    aead = AESGCM(key) if mode == "gcm" else AESCCM(key) if mode == "ccm" else ChaCha20Poly1305(key)
+    encrypt = aead.encrypt
+    return lambda nonce, data: encrypt(nonce, data, None)[: len(data)]

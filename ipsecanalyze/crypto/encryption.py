@@ -10,7 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ipsecanalyze.crypto.ciphers import AeadOpen, Decrypt, camellia_ccm, cbc, ccm, chacha20_poly1305, ctr, gcm
+from ipsecanalyze.crypto.ciphers import (
+    AeadOpen,
+    AeadStream,
+    Decrypt,
+    camellia_ccm,
+    cbc,
+    ccm,
+    chacha20_poly1305,
+    ctr,
+    gcm,
+    stream_of,
+)
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.registry.ikev2_transforms import Encr
 
@@ -97,6 +108,13 @@ class EncryptionAlgorithm:
         if icv not in ((16,) if self.mode in ("chacha", "gmac") else (8, 12, 16)):
             raise DecryptError(f"{self.name} has no ICV of {icv} octets", slug="icv-length")
         return opener(key, icv)
+
+    def stream(self, key: bytes, salt: bytes) -> AeadStream:
+        """What decrypts the beginning of what an AEAD sealed, unverified. Raises DecryptError as above."""
+        self.check(key, salt)
+        if self.mode not in ("gcm", "ccm", "chacha"):
+            raise self._unsupported()
+        return stream_of(self.mode, self.cipher, key)
 
     def _unsupported(self) -> DecryptError:
         return DecryptError(f"{self.name} is not supported", slug="unsupported")

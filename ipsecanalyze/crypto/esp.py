@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ipsecanalyze.crypto.ciphers import InvalidTag, Octets
 from ipsecanalyze.crypto.encryption import EncryptionAlgorithm, encryption_algorithm
 from ipsecanalyze.crypto.extended import ExtendedSequence
-from ipsecanalyze.crypto.integrity import Mac, integrity_algorithm
+from ipsecanalyze.crypto.integrity import INTEGRITY, Mac, integrity_algorithm
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.errors import DecryptError
 
@@ -21,6 +21,7 @@ __all__ = ["NO_NEXT_HEADER", "EspOpener", "OpenedEsp"]
 NO_NEXT_HEADER = 59
 """The next header of a dummy packet (RFC 4303 §2.6)."""
 
+_WRONG_ICV = "the ICV is wrong: this is not the key, or the packet was changed"
 _IPV4, _IPV6 = 4, 41
 #: RFC 4303 §2.4: padding is 1, 2, 3, ...
 _PADDINGS = tuple(bytes(range(1, size + 1)) for size in range(256))
@@ -77,15 +78,19 @@ class EspOpener:
 
     def __init__(self, keys: EspKeys) -> None:
         self.keys = keys
-        row = encryption_algorithm(keys.encryption)
+        self._row = row = encryption_algorithm(keys.encryption)
         self._unseal: _Unseal
+        self._wrong_icv = _WRONG_ICV
         if row.is_aead:
             icv = row.icv_octets if keys.icv_octets is None else keys.icv_octets
             self._unseal = _aead(row, keys, icv)
             self.verifies = True
         else:
             mac, icv = _mac(keys)
-            self._unseal = _classic(row, keys, mac, icv)
+            usual = INTEGRITY[keys.integrity].key_octets if mac else 0
+            if len(keys.integrity_key) != usual and mac:
+                self._wrong_icv += f"; its integrity key has {len(keys.integrity_key)} octets, {usual} are usual"
+            self._unseal = _classic(row, keys, mac, icv, self._wrong_icv)
             self.verifies = mac is not None
         self.icv_octets = icv
         self._least = 8 + row.iv_octets + max(row.block_octets, 2) + icv
@@ -111,24 +116,63 @@ class EspOpener:
             high = None
         else:
             plain, high = self._search(packet, high)
+        return self._finish(plain, high)
+
+    def open_many(self, packets: Iterable[Octets]) -> Iterator[OpenedEsp | DecryptError]:
+        """Open whole packets of the SA, in order; a packet that cannot be opened gives its error.
+
+        It does what `open` does, with fewer steps for the plain packet.
+        """
+        unseal, least, verified, new = self._unseal, self._least, self.verifies, tuple.__new__
+        for packet in packets:
+            try:
+                if self._extended is not False or len(packet) < least:
+                    yield self.open(packet)
+                    continue
+                plain = unseal(packet, b"")
+                size = plain[-2]
+                end = len(plain) - 2 - size
+                if end >= 0 and plain[end:-2] == _PADDINGS[size]:
+                    yield new(OpenedEsp, (plain[:end], plain[-1], size, False, None, verified))
+                else:
+                    yield self._finish(plain, None)
+            except DecryptError as error:
+                yield error
+
+    def glimpse(self, packet: Octets, high: int | None = None) -> Octets:
+        """The beginning of the payload of a packet that the capture cut, as far as it can be decrypted.
+
+        Nothing is verified, and trailer or ICV may be among the last octets: good for looking at inner headers, no
+        more. `high` is needed for implicit IVs only. Raises DecryptError: "too-short".
+        """
+        row, keys = self._row, self.keys
+        start = 8 + row.iv_octets
+        if len(packet) <= start:
+            raise DecryptError("nothing of the payload was captured", slug="too-short")
+        if row.mode == "gmac":
+            return packet[start:]
+        if not row.is_aead:
+            usable = (len(packet) - start) // row.block_octets * row.block_octets
+            return row.decrypter(keys.encryption_key, keys.salt)(packet[8 : start + usable])
+        if row.implicit_iv:
+            low = int.from_bytes(packet[4:8])
+            guess = high if high is not None else self.sequence.near(low) if self._extended else 0
+            iv: Octets = guess.to_bytes(4) + low.to_bytes(4)
+        else:
+            iv = packet[8:start]
+        return row.stream(keys.encryption_key, keys.salt)(keys.salt + iv, packet[start:])
+
+    def _finish(self, plain: Octets, high: int | None) -> OpenedEsp:
+        """Take padding, pad length and next header off (RFC 4303 §2.4 to §2.6)."""
         size = plain[-2]
         end = len(plain) - 2 - size
         if end < 0:
             reason = f"padding of {size} octets in {len(plain) - 2}" + ("" if self.verifies else ": wrong key?")
             raise DecryptError(reason, slug="padding")
-        wrong = size != 0 and plain[end:-2] != _PADDINGS[size]
+        wrong = plain[end:-2] != _PADDINGS[size]
         if wrong and not self.verifies:
             raise DecryptError("the padding is not 1, 2, 3, ...: the key is another one", slug="padding")
         return OpenedEsp(plain[:end], plain[-1], size, wrong, high, self.verifies)
-
-    def open_many(self, packets: Iterable[Octets]) -> Iterator[OpenedEsp | DecryptError]:
-        """Open whole packets of the SA, in order; a packet that cannot be opened gives its error."""
-        open_one = self.open
-        for packet in packets:
-            try:
-                yield open_one(packet)
-            except DecryptError as error:
-                yield error
 
     def _search(self, packet: Octets, high: int | None) -> tuple[Octets, int | None]:
         """Open a packet of an SA that has extended sequence numbers, or may have (RFC 4303 §2.2.1, Appendix A)."""
@@ -154,17 +198,15 @@ class EspOpener:
             self.sequence.accept(low, guess)
             return plain, guess
         self.sequence.reject()
-        raise _wrong_icv()
-
-
-def _wrong_icv() -> DecryptError:
-    return DecryptError("the ICV is wrong: this is not the key, or the packet was changed", slug="icv")
+        raise DecryptError(self._wrong_icv, slug="icv")
 
 
 def _mac(keys: EspKeys) -> tuple[Mac | None, int]:
     """The MAC of an SA, None where nothing is verified, and the octets of its ICV."""
     icv = keys.icv_octets
     if not keys.is_checked:
+        if icv is not None and icv < 0:
+            raise DecryptError(f"no ICV has {icv} octets", slug="icv-length")
         return None, icv or 0
     row = integrity_algorithm(keys.integrity)
     if row.number == 0:
@@ -177,7 +219,7 @@ def _mac(keys: EspKeys) -> tuple[Mac | None, int]:
     return mac, icv
 
 
-def _classic(row: EncryptionAlgorithm, keys: EspKeys, mac: Mac | None, icv: int) -> _Unseal:
+def _classic(row: EncryptionAlgorithm, keys: EspKeys, mac: Mac | None, icv: int, wrong_icv: str) -> _Unseal:
     """Encrypt-then-MAC: the ICV is over all in front of it, and the high half behind that (RFC 4303 §2.8)."""
     decrypt = row.decrypter(keys.encryption_key, keys.salt)
     if mac is None:
@@ -187,7 +229,7 @@ def _classic(row: EncryptionAlgorithm, keys: EspKeys, mac: Mac | None, icv: int)
         covered = packet[:-icv]
         # The capture is not an oracle for anybody: no need for a comparison in constant time.
         if mac(covered, high)[:icv] != packet[-icv:]:
-            raise _wrong_icv()
+            raise DecryptError(wrong_icv, slug="icv")
         return decrypt(covered[8:])
 
     return unseal
@@ -203,7 +245,7 @@ def _aead(row: EncryptionAlgorithm, keys: EspKeys, icv: int) -> _Unseal:
                 return opener(salt + packet[8:16], packet[16:], b"".join((packet[:4], high, packet[4:8])))
             return opener(salt + packet[8:16], packet[16:], packet[:8])
         except InvalidTag:
-            raise _wrong_icv() from None
+            raise DecryptError(_WRONG_ICV, slug="icv") from None
 
     def unseal_implicit(packet: Octets, high: bytes) -> bytes:
         # RFC 8750 §5: the IV is the sequence number, in 64 bits.
@@ -211,14 +253,14 @@ def _aead(row: EncryptionAlgorithm, keys: EspKeys, icv: int) -> _Unseal:
             nonce = b"".join((salt, high or bytes(4), packet[4:8]))
             return opener(nonce, packet[8:], b"".join((packet[:4], high, packet[4:8])))
         except InvalidTag:
-            raise _wrong_icv() from None
+            raise DecryptError(_WRONG_ICV, slug="icv") from None
 
     def unseal_gmac(packet: Octets, high: bytes) -> Octets:
         # RFC 4543 §3.3: all is associated data, the IV too, and nothing is encrypted.
         try:
             opener(salt + packet[8:16], packet[-icv:], b"".join((packet[:4], high, packet[4:-icv])))
         except InvalidTag:
-            raise _wrong_icv() from None
+            raise DecryptError(_WRONG_ICV, slug="icv") from None
         return packet[16:-icv]
 
     return unseal_gmac if row.mode == "gmac" else unseal_implicit if row.implicit_iv else unseal

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ipsecanalyze.crypto.ciphers import stream_of
 from ipsecanalyze.crypto.encryption import ENCRYPTION
 from ipsecanalyze.crypto.esp import EspOpener
 from ipsecanalyze.crypto.ipcomp import IPCOMP, decompress
@@ -263,6 +264,38 @@ def test_forged_packets_cost_few_tries(monkeypatch):
         assert slug_of(opener.open, forged) == "icv"
     assert tries < 32 * 15 + 1_000 * 3
     assert opener.open(seal(6, high=high(0))).sequence_high == 0
+
+
+@pytest.mark.parametrize("row", OPENABLE[::2], ids=lambda row: f"{row['scenario']}-{row['frame']}")
+def test_a_glimpse_of_a_cut_packet(row):
+    packet = H(row["packet"])
+    payload = bytes(EspOpener(keys_of(row)).open(packet).payload)
+    for size in (60, 75, len(packet)):
+        seen = bytes(EspOpener(keys_of(row)).glimpse(packet[:size]))
+        assert len(seen) > min(size, len(packet)) - 8 - 16 - 16
+        common = min(len(seen), len(payload))
+        assert seen[:common] == payload[:common]
+    assert slug_of(EspOpener(keys_of(row)).glimpse, packet[:8]) == "too-short"
+
+
+def test_a_glimpse_with_camellia_and_with_an_implicit_iv():
+    head, iv = struct.pack(">II", 0x2002, 77), bytes(range(8))
+    plain = b"payload." * 4
+    packet = head + AESGCM(KEY).encrypt(SALT + high(3) + head[4:], plain, b"")
+    opener = EspOpener(EspKeys(encryption=30, encryption_key=KEY, salt=SALT, esn=True, sequence_high=3))
+    assert opener.glimpse(packet[:30]) == plain[:22]
+    assert opener.glimpse(packet[:30], 3) == plain[:22]
+    keys = EspKeys(encryption=27, encryption_key=KEY, salt=b"abc", esn=False)
+    sealed = stream_of("ccm", "Camellia", KEY)(b"abc" + iv, plain)
+    assert EspOpener(keys).glimpse(head + iv + sealed) == plain
+    assert stream_of("ccm", "AES", KEY)(b"abc" + iv, plain) == AESCCM(KEY).encrypt(b"abc" + iv, plain, None)[:32]
+
+
+def test_a_key_of_an_unusual_length_is_told():
+    row = next(row for row in OPENABLE if row["integrity"] == 12)
+    keys = keys_of(row, integrity_key=H(row["integrity_key"])[:-1])
+    with pytest.raises(DecryptError, match="31 octets, 32 are usual"):
+        EspOpener(keys).open(H(row["packet"]))
 
 
 def test_open_many():
