@@ -45,8 +45,8 @@ AeadStream = Callable[[bytes, Octets], bytes]
 
 #: Where the library keeps, or kept, what it would rather not have.
 _HOMES = (
-    "cryptography.hazmat.primitives.ciphers.algorithms",
     "cryptography.hazmat.decrepit.ciphers.algorithms",
+    "cryptography.hazmat.primitives.ciphers.algorithms",
 )
 
 
@@ -59,7 +59,7 @@ def block_cipher(name: str, key: bytes) -> Any:
         return AES(key)
     if name == "DES":
         name, key = "TripleDES", key * 3
-    for home in reversed(_HOMES):
+    for home in _HOMES:
         try:
             found = getattr(importlib.import_module(home), name, None)
         except ImportError:

@@ -7,13 +7,16 @@ import struct
 from functools import cache
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ipsecanalyze.crypto.ciphers import stream_of
 from ipsecanalyze.crypto.encryption import ENCRYPTION
 from ipsecanalyze.crypto.esp import EspOpener
+from ipsecanalyze.crypto.integrity import INTEGRITY
 from ipsecanalyze.crypto.ipcomp import IPCOMP, decompress
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.errors import DecryptError
@@ -217,6 +220,25 @@ def test_implicit_ivs(high):
 
 def high(number):
     return number.to_bytes(4)
+
+
+@pytest.mark.parametrize("integrity", [2, 5, 8, 14])
+def test_the_high_half_is_covered_by_an_icv_of_its_own(integrity):
+    row = INTEGRITY[integrity]
+    mac_key, iv = bytes(range(row.key_octets)), bytes(range(16))
+    body = struct.pack(">II", 0x2002, 77) + iv
+    body += Cipher(AES(KEY), modes.CBC(iv)).encryptor().update(b"payload." + bytes(range(1, 7)) + b"\x06\x04")
+    packet = body + row.mac(mac_key)(body, high(6))[: row.icv_octets]
+    keys = EspKeys(encryption=12, encryption_key=KEY, integrity=integrity, integrity_key=mac_key)
+    assert EspOpener(keys).open(packet).sequence_high == 6
+    assert EspOpener(keys).open(packet).payload == b"payload."
+
+
+def test_the_high_half_is_covered_by_gmac():
+    head, iv, plain = struct.pack(">II", 0x2002, 77), bytes(range(8)), b"payload." + b"\x01\x02\x02\x04"
+    tag = AESGCM(KEY).encrypt(SALT + iv, b"", head[:4] + high(2) + head[4:] + iv + plain)
+    opened = EspOpener(gcm_keys(encryption=21)).open(head + iv + plain + tag)
+    assert (opened.payload, opened.sequence_high) == (b"payload.", 2)
 
 
 def test_the_high_half_is_given_or_inferred():
