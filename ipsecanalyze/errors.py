@@ -94,8 +94,9 @@ class DecryptError(IpsecAnalyzeError):
 
     Of packets and messages: "icv" (the checksum is wrong: another key, or another message than was sent), "padding",
     "length" (no whole number of cipher blocks), "too-short", "truncated" (the capture cut it), "wrong-key" (what came
-    out is no sense, and there is no checksum), "malformed", "no-encrypted-payload". Of keys and algorithms:
-    "unsupported", "key-length", "salt-length", "icv-length", "missing-key", "certificate". No text holds a secret.
+    out is no sense, and there is no checksum), "malformed", "fragments", "no-encrypted-payload". Of keys and
+    algorithms: "unsupported", "key-length", "salt-length", "icv-length", "missing-key", "certificate". No text holds
+    a secret.
     """
 
     slug = "not-decrypted"

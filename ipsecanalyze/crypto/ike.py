@@ -6,7 +6,7 @@ is verified first: no unverified octet of IKEv2 gets out. An opener belongs to o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ipsecanalyze.crypto.ciphers import InvalidTag
@@ -16,7 +16,7 @@ from ipsecanalyze.crypto.material import IkeKeys
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.ike.header import FLAG_INITIATOR, HEADER_OCTETS
 
-__all__ = ["IkeOpener", "IkeV1Opener", "OpenedIke", "OpenedIkeV1"]
+__all__ = ["IkeOpener", "IkeV1Opener", "OpenedIke", "OpenedIkeV1", "chain_end", "join_fragments"]
 
 _SK, _SKF = 46, 53
 #: (header up to the IV, IV with all that follows) → plaintext with its padding; raises DecryptError.
@@ -49,6 +49,20 @@ class OpenedIkeV1:
     padding: bytes
     next_iv: bytes
     """The last block of ciphertext: the IV of the next message of the same exchange (RFC 2409 Appendix B)."""
+
+
+def join_fragments(pieces: Iterable[OpenedIke]) -> tuple[bytes, int]:
+    """The chain of payloads that opened fragments have together, in any order, and the type of its first payload.
+
+    Raises DecryptError("fragments") where one is missing, or they are not of one division (RFC 7383 §2.6). Which ones
+    belong together is the business of `ike/fragments.py`.
+    """
+    ordered = sorted({piece.fragment_number: piece for piece in pieces}.items())
+    total = ordered[-1][1].total_fragments if ordered else 0
+    numbers = [number for number, _ in ordered]
+    if not total or numbers != list(range(1, total + 1)) or any(piece.total_fragments != total for _, piece in ordered):
+        raise DecryptError(f"{len(ordered)} fragments of {total} do not make a whole message", slug="fragments")
+    return b"".join(piece.chain for _, piece in ordered), ordered[0][1].first_type
 
 
 def _find_encrypted(message: bytes) -> tuple[int, int, int]:

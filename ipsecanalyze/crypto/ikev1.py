@@ -22,6 +22,7 @@ __all__ = [
     "phase1_keys",
     "quick_mode_keys",
     "skeyid",
+    "split_hash",
 ]
 
 _PSK = frozenset((1, 65001, 65002))
@@ -152,6 +153,17 @@ def phase1_hash(
     """HASH_I or HASH_R (RFC 2409 §5): prf(SKEYID, own g^x | other's | own cookie | other's | SAi_b | own ID_b)."""
     data = public + other_public + cookie.to_bytes(8) + other_cookie.to_bytes(8) + sa_body + id_body
     return prf_algorithm(prf).compute(skeyid, data)
+
+
+def split_hash(chain: bytes) -> tuple[bytes, bytes]:
+    """(hash, payloads behind it) of an opened chain that begins with a HASH payload (RFC 2409 §5.5, §5.7).
+
+    `chain` is without padding. Raises DecryptError("malformed").
+    """
+    length = int.from_bytes(chain[2:4])
+    if not 4 <= length <= len(chain):
+        raise DecryptError("the HASH payload cannot be read", slug="malformed")
+    return chain[4:length], chain[length:]
 
 
 def exchange_hash(prf: int, skeyid_a: bytes, message_id: int, payloads: bytes, nonce_i: bytes = b"") -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ipsecanalyze.crypto import ikev1, ikev2
 from ipsecanalyze.crypto.encryption import ENCRYPTION
-from ipsecanalyze.crypto.ike import IkeOpener, IkeV1Opener
+from ipsecanalyze.crypto.ike import IkeOpener, IkeV1Opener, OpenedIke, join_fragments
 from ipsecanalyze.crypto.material import IkeKeys
 from ipsecanalyze.crypto.suite import IkeSuite
 
@@ -92,6 +92,14 @@ def test_keys_stay_out_of_repr():
     for secret in (keys.sk_d, keys.sk_ei, keys.sk_pi, keys.skeyid):
         assert secret.hex() not in repr(keys)
         assert repr(secret) not in repr(keys)
+
+
+def test_fragments_that_do_not_make_a_message():
+    first, second, third = (OpenedIke(bytes((n,)), 35 if n == 1 else 0, b"", 28, n, 3) for n in (1, 2, 3))
+    assert join_fragments([third, first, second, first]) == (b"\1\2\3", 35)
+    other = replace(second, total_fragments=2)
+    for pieces in ([], [first, third], [first, second], [first, other, third], [replace(first, total_fragments=0)]):
+        assert slug_of(join_fragments, pieces) == "fragments"
 
 
 def v1_keys():

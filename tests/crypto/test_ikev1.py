@@ -120,7 +120,8 @@ class Follower:
         found = payloads(opened.chain, opened.first_type, 1)
         self.inner_types[seen.frame] = [payload.type for payload in found]
         assert found[0].type == HASH
-        rest = opened.chain[4 + len(found[0].data) :]
+        value, rest = ikev1.split_hash(opened.chain)
+        assert value == found[0].data
         so_far = sa.quick.setdefault(mid, []) if message.exchange_type == QUICK else []
         nonces = [find(part, NONCE).data for part in so_far]
         if len(so_far) == 2:
@@ -181,6 +182,12 @@ def test_ka_is_expanded_where_skeyid_e_is_short():
     assert ikev1.expand_skeyid_e(1, b"e" * 16, 24) == (k1 + k2)[:24]
     assert ikev1.expand_skeyid_e(1, b"e" * 16, 16) == b"e" * 16
     assert ikev1.expand_skeyid_e(2, b"e" * 20, 8) == b"e" * 8
+
+
+def test_a_hash_payload_that_cannot_be_read():
+    for chain in (b"", b"\0\0\0", b"\0\0\0\x03", b"\0\0\0\x09hash"):
+        assert slug_of(ikev1.split_hash, chain) == "malformed"
+    assert ikev1.split_hash(b"\x0a\0\0\x08hashrest") == (b"hash", b"rest")
 
 
 def test_methods_that_are_refused_or_lack_a_secret():

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ipsecanalyze.crypto import ikev2
-from ipsecanalyze.crypto.ike import IkeOpener
+from ipsecanalyze.crypto.ike import IkeOpener, join_fragments
 from ipsecanalyze.crypto.material import IkeKeys
 from ipsecanalyze.crypto.prf import prf_algorithm
 from ipsecanalyze.crypto.signatures import verify_signature
@@ -93,8 +93,8 @@ class Follower:
             self.inner_types[seen.frame] = [53]
             if len(pieces) < opened.total_fragments:
                 return
-            chain = b"".join(pieces[number].chain for number in sorted(pieces))
-            first, offset = pieces[1].first_type, pieces[1].offset
+            chain, first = join_fragments(reversed(list(pieces.values())))
+            offset = pieces[1].offset
             seen = self.first_fragments[message.message_id, message.flags]
         found = payloads(chain, first, 2)
         self.inner_types[frame] = [53 if opened.total_fragments else 46, *(payload.type for payload in found)]
