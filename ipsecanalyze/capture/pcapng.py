@@ -221,8 +221,8 @@ class PcapngWalker(Walker):
         if -FARTHEST_NS <= time_ns <= FARTHEST_NS:
             return time_ns
         self.notices.add_once(
-            "absurd-time",
-            f"frame {frame} says a time more than 146 years from 1970: such times are set to the nearest of these years",
+            "time-out-of-range",
+            f"frame {frame} says a time more than 146 years from 1970: such times are set to the nearest within",
             frame=frame,
             offset=offset,
         )

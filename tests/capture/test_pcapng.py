@@ -200,3 +200,13 @@ def test_the_reader_shows_all_of_it(tmp_path):
         assert sum(1 for _ in reader) == 10
         assert (reader.format, reader.compression, len(reader.interfaces), reader.notices) == ("pcapng", None, 1, [])
         assert (reader.comments, reader.decryption_secrets, reader.dropped_packets) == ([], [], None)
+
+
+def test_times_too_far_away_are_set_to_the_nearest_that_are_not():
+    options = option("<", 14, pack("<q", 1 << 40)) + option("<", 0, b"")
+    before = option("<", 14, pack("<q", -(1 << 40))) + option("<", 0, b"")
+    octets = section("<") + interface("<", options=options) + interface("<", options=before) + interface("<")
+    octets += b"".join(packet("<", number, 5, b"x") for number in (0, 1, 2))
+    packets, walker = walk(octets)
+    assert [p.time_ns for p in packets] == [1 << 62, -(1 << 62), 5000]
+    assert walker.notices.counts == {"time-out-of-range": 2}

@@ -94,7 +94,7 @@ struct flows {
     struct flow **blocks;
     uint32_t block_count, block_room;
     uint64_t dropped_packets, dropped_octets;
-    int is_broken; /* memory failed in the middle of a packet: the table takes no more, and is not settled */
+    int is_broken; /* memory failed in the middle of a packet, or it was merged: it takes no more, and is not settled */
 };
 
 int flows_begin(struct flows *table, const uint8_t secret[32], uint32_t limit, uint32_t gaps, int continuing);

@@ -23,6 +23,48 @@ struct payload {
     const uint8_t *source, *destination;
 };
 
+/* Read the plain IP header at `start` of a packet of which `captured` octets are there, `wire` were; 0 where it is not
+   plain. */
+static int read_header(const uint8_t *packet, uint32_t start, uint32_t captured, uint32_t wire, int version,
+                       struct payload *payload)
+{
+    const uint8_t *data = packet + start;
+    uint32_t header = version == 4 ? 20 : 40;
+    if (captured < start + header + 8)
+        return 0;
+    payload->start = start + header;
+    payload->version = version;
+    if (version == 4) {
+        uint32_t total = be16(data + 2), place = be16(data + 6);
+        if (data[0] != 0x45 || place & 0xBFFF || total < 28)
+            return 0;
+        payload->length = total - 20;
+        payload->traffic_class = data[1];
+        payload->ip_id = be16(data + 4);
+        payload->dont_fragment = place >> 14 & 1;
+        payload->ttl = data[8];
+        payload->protocol = data[9];
+        payload->source = data + 12;
+        payload->destination = data + 16;
+    } else {
+        uint32_t first = be32(data);
+        payload->length = be16(data + 4);
+        if (first >> 28 != 6 || payload->length < 8)
+            return 0;
+        payload->traffic_class = (uint8_t)(first >> 20);
+        payload->protocol = data[6];
+        payload->ttl = data[7];
+        payload->source = data + 8;
+        payload->destination = data + 24;
+    }
+    /* Beyond the frame on the wire: the header contradicts it. */
+    if (payload->length > wire - payload->start)
+        return 0;
+    uint32_t there = captured - payload->start;
+    payload->captured = payload->length < there ? payload->length : there;
+    return 1;
+}
+
 static void fill_addresses(uint8_t *source, uint8_t *destination, const struct payload *payload)
 {
     if (payload->version == 4) {
@@ -235,6 +277,23 @@ static enum verdict icmp(const struct packet *packet, const struct payload *payl
     return type == 128 || type == 129 || (type >= 133 && type <= 136) ? IS_OTHER : STRANGE;
 }
 
+/* What AH protects, which nothing is done with: IS_OTHER where it cannot be IPsec. */
+static enum verdict behind_ah(struct scan *scan, const struct packet *packet, const struct payload *inside,
+                              const uint8_t *buffer)
+{
+    switch (inside->protocol) {
+    case TCP:
+        return tcp(scan, packet, inside);
+    case UDP:
+        return udp(scan, packet, inside, 1, buffer);
+    case ICMP:
+    case ICMPV6:
+        return icmp(packet, inside);
+    default:
+        return STRANGE;
+    }
+}
+
 static enum verdict ah(struct scan *scan, const struct packet *packet, const struct payload *payload,
                        const uint8_t *buffer)
 {
@@ -249,14 +308,15 @@ static enum verdict ah(struct scan *scan, const struct packet *packet, const str
     inside.start += size;
     inside.captured -= size;
     inside.length -= size;
-    enum verdict verdict = STRANGE;
-    if (inside.protocol == TCP)
-        verdict = tcp(scan, packet, &inside);
-    else if (inside.protocol == UDP)
-        verdict = udp(scan, packet, &inside, 1, buffer);
-    else if (inside.protocol == ICMP || inside.protocol == ICMPV6)
-        verdict = icmp(packet, &inside);
-    if (verdict != IS_OTHER)
+    if (inside.protocol == IPIP || inside.protocol == IPV6_IN_IP) {
+        /* Tunnel mode. */
+        struct payload tunnelled = {.vlan = payload->vlan};
+        if (!read_header(packet->data, inside.start, inside.start + inside.captured, inside.start + inside.length,
+                         inside.protocol == IPIP ? 4 : 6, &tunnelled))
+            return STRANGE;
+        inside = tunnelled;
+    }
+    if (behind_ah(scan, packet, &inside, buffer) != IS_OTHER)
         return STRANGE;
     return protected_packet(scan, packet, payload, PROTOCOL_AH, 0, 4, 0, buffer);
 }
@@ -288,38 +348,8 @@ static enum verdict payload_take(struct scan *scan, const struct packet *packet,
 enum verdict ip_take(struct scan *scan, const struct packet *packet, uint32_t start, uint32_t vlan, int version,
                      const uint8_t *buffer)
 {
-    const uint8_t *data = packet->data + start;
-    uint32_t header = version == 4 ? 20 : 40;
-    if (packet->captured < start + header + 8)
+    struct payload payload = {.vlan = vlan};
+    if (!read_header(packet->data, start, packet->captured, packet->wire, version, &payload))
         return STRANGE;
-    struct payload payload = {.start = start + header, .version = version, .vlan = vlan};
-    if (version == 4) {
-        uint32_t total = be16(data + 2), place = be16(data + 6);
-        if (data[0] != 0x45 || place & 0xBFFF || total < 28)
-            return STRANGE;
-        payload.length = total - 20;
-        payload.traffic_class = data[1];
-        payload.ip_id = be16(data + 4);
-        payload.dont_fragment = place >> 14 & 1;
-        payload.ttl = data[8];
-        payload.protocol = data[9];
-        payload.source = data + 12;
-        payload.destination = data + 16;
-    } else {
-        uint32_t first = be32(data);
-        payload.length = be16(data + 4);
-        if (first >> 28 != 6 || payload.length < 8)
-            return STRANGE;
-        payload.traffic_class = (uint8_t)(first >> 20);
-        payload.protocol = data[6];
-        payload.ttl = data[7];
-        payload.source = data + 8;
-        payload.destination = data + 24;
-    }
-    /* Beyond the frame on the wire: the header contradicts it. */
-    if (payload.length > packet->wire - payload.start)
-        return STRANGE;
-    uint32_t there = packet->captured - payload.start;
-    payload.captured = payload.length < there ? payload.length : there;
     return payload_take(scan, packet, &payload, buffer);
 }

@@ -19,8 +19,9 @@ int flows_can_merge(const struct flows *table, const struct flows *following)
 
 int flows_merge(struct flows *table, struct flows *following, uint64_t frames)
 {
-    for (uint32_t i = 0; i < following->count; i++)
-        if (flows_join(table, flows_at(following, i), frames))
-            return -1;
-    return 0;
+    /* Flows move, with their lanes: whoever still counts in the other table must not. */
+    following->is_broken = 1;
+    for (uint32_t i = 0; i < following->count && !table->is_broken; i++)
+        table->is_broken = flows_join(table, flows_at(following, i), frames) != 0;
+    return table->is_broken ? -1 : 0;
 }

@@ -122,6 +122,8 @@ static enum ending run_pcapng(struct scan *scan, const uint8_t *buffer, size_t e
 enum ending scan_run(struct scan *scan, const uint8_t *buffer, size_t end, size_t *position)
 {
     scan->row_count = 0;
+    if (scan->flows->is_broken)
+        return NO_MEMORY;
     enum ending ending = scan->is_pcapng ? run_pcapng(scan, buffer, end, position) : run_pcap(scan, buffer, end, position);
     return scan->is_out_of_memory ? NO_MEMORY : ending;
 }
