@@ -14,18 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipsecanalyze import CaptureError
-from ipsecanalyze._fast import IMPLEMENTATION, WHY, make_scanner
+from ipsecanalyze._fast import IMPLEMENTATION, WHY, make_flow_table, make_scanner
 from ipsecanalyze._fast.contract import Limits, ScanOptions
 from ipsecanalyze._fast.intake import FLUSH_EVERY
 from ipsecanalyze.capture.packet import Encapsulation
 from ipsecanalyze.esp.flow import FlowTable
 
 SMALL = ("v2-psk-aescbc-a", "v2-vlan-a", "v2-tcp-a", "v2-any-sll2-a", "v2-espfrag-a", "v1-natt-a")
-
-
-def octets_of(path: Path) -> bytes:
-    data = path.read_bytes()
-    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
 
 
 def esp_frame(spi: int, sequence: int, *, size: int = 64, source: int = 1, ttl: int = 64) -> bytes:
@@ -47,7 +42,7 @@ def pcap(frames: list[bytes], *, step: float = 0.001) -> bytes:
 
 
 @pytest.mark.captures(where=lambda capture: capture.scenario in SMALL)
-def test_pieces_do_not_matter(capture_file: Any, scan: Any, outcome: Callable[[Any], Any]) -> None:
+def test_pieces_do_not_matter(capture_file: Any, scan: Any, outcome: Callable[[Any], Any], octets_of: Any) -> None:
     octets = octets_of(capture_file.path)
     whole = outcome(scan([octets]))
     for size in (1, 7, 1000, 4096):
@@ -60,7 +55,7 @@ def test_pieces_do_not_matter(capture_file: Any, scan: Any, outcome: Callable[[A
 @settings(max_examples=30)
 @given(cuts=st.lists(st.integers(0, 1 << 20), max_size=12), end=st.integers(0, 1 << 20))
 def test_any_cuts_of_any_truncation(
-    capture_file: Any, scan: Any, outcome: Callable[[Any], Any], cuts: list[int], end: int
+    capture_file: Any, scan: Any, outcome: Callable[[Any], Any], octets_of: Any, cuts: list[int], end: int
 ) -> None:
     octets = octets_of(capture_file.path)
     octets = octets[: 30 + end % (len(octets) - 30)]
@@ -98,10 +93,10 @@ def test_facts(scan: Any) -> None:
     assert (flow.first_frame, flow.last_frame) == (1, 6)
 
 
-def test_several_captures_share_a_table() -> None:
-    flows = FlowTable()
+def test_several_captures_share_a_table(core: str) -> None:
+    flows = make_flow_table(1000, 64, core=core)
     for index in range(3):
-        scanner = make_scanner(path=f"part {index}", flows=flows, capture=index)
+        scanner = make_scanner(path=f"part {index}", flows=flows, capture=index, core=core)
         frames = [esp_frame(5, 10 * index + number) for number in range(1, 11)] + [esp_frame(100 + index, 1)]
         scanner.feed(pcap(frames), final=True)
     first, *others = flows.finish()
@@ -136,8 +131,8 @@ def test_what_waits_is_taken_in_batches(scan: Any, outcome: Callable[[Any], Any]
     assert outcome(in_pieces) == outcome((scanner, datagrams))
 
 
-def test_flush_makes_a_running_table_complete() -> None:
-    scanner = make_scanner()
+def test_flush_makes_a_running_table_complete(core: str) -> None:
+    scanner = make_scanner(core=core)
     octets = pcap([esp_frame(1, number) for number in range(1, 4)])
     scanner.feed(octets[:-50])
     scanner.flush()
@@ -147,7 +142,9 @@ def test_flush_makes_a_running_table_complete() -> None:
 
 
 @pytest.mark.captures(where=lambda capture: capture.scenario in ("mixed-large", "v2-replay-a", "v2-loss-a"))
-def test_pieces_of_a_capture_scanned_apart_merge_to_the_whole(capture_file: Any, scan: Any) -> None:
+def test_pieces_of_a_capture_scanned_apart_merge_to_the_whole(
+    capture_file: Any, scan: Any, core: str, octets_of: Any
+) -> None:
     octets = octets_of(capture_file.path)
     whole, _ = scan([octets])
     header, rest = split_records(octets)
@@ -156,12 +153,25 @@ def test_pieces_of_a_capture_scanned_apart_merge_to_the_whole(capture_file: Any,
         tables = []
         for index in range(parts):
             piece = header + b"".join(rest[index * size : (index + 1) * size])
-            scanner, _ = scan([piece], flows=FlowTable(continuing=index > 0))
-            tables.append(scanner.flows)
+            scanner, _ = scan([piece], flows=table_of(core, continuing=index > 0))
+            tables.append(mergeable(scanner.flows))
         merged = tables[0]
         for table in tables[1:]:
             merged.merge(table)
         assert [facts(flow) for flow in merged.finish()] == [facts(flow) for flow in whole.flows.finish()]
+
+
+def table_of(core: str, *, continuing: bool) -> FlowTable:
+    if core == "python":
+        return FlowTable(continuing=continuing)
+    from ipsecanalyze._fast.native_flows import NativeFlowTable
+
+    return NativeFlowTable(continuing=continuing)
+
+
+def mergeable(table: Any) -> FlowTable:
+    """A table that Python merges."""
+    return table.python_table() if hasattr(table, "python_table") else table
 
 
 def split_records(octets: bytes) -> tuple[bytes, list[bytes]]:
@@ -185,11 +195,11 @@ def facts(flow: Any) -> dict[str, Any]:
     return {name: getattr(sequence, name) for name in names} | {name: getattr(flow, name) for name in own}
 
 
-def test_scan_file(tmp_path: Path) -> None:
+def test_scan_file(tmp_path: Path, core: str) -> None:
     octets = pcap([esp_frame(1, number, size=1000) for number in range(1, 3000)])
     path = tmp_path / "capture.pcap.gz"
     path.write_bytes(gzip.compress(octets))
-    scanner = make_scanner(ScanOptions(protected_datagrams=True), path=str(path))
+    scanner = make_scanner(ScanOptions(protected_datagrams=True), path=str(path), core=core)
     found: list[Any] = []
     seen: list[int] = []
     scanner.scan_file(str(path), found.extend, seen.append)
@@ -200,15 +210,15 @@ def test_scan_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, world, this is no capture at all\n", b"\xd4\xc3\xb2\xa1\x02\x00"])
-def test_no_capture(tmp_path: Path, content: bytes) -> None:
+def test_no_capture(tmp_path: Path, content: bytes, core: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(CaptureError) as caught:
-        make_scanner(path=str(path)).scan_file(str(path), list)
+        make_scanner(path=str(path), core=core).scan_file(str(path), list)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     with pytest.raises(CaptureError):
-        make_scanner().feed(content, final=True)
+        make_scanner(core=core).feed(content, final=True)
 
 
 def test_it_says_what_runs() -> None:

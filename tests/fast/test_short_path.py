@@ -1,9 +1,9 @@
-"""The short path gives exactly what the general path gives: on shipped captures, and on packets made to differ."""
+"""The short path of either core gives exactly what the general path gives: on shipped captures, and on packets made to
+differ.
+"""
 
-import gzip
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,14 +140,14 @@ def write_pcapng(link: int, times: list[int], records: list[tuple[bytes, int]]) 
 
 @settings(max_examples=100)
 @given(captures())
-def test_made_packets(scan: Any, outcome: Callable[[Any], Any], capture: bytes) -> None:
-    assert outcome(scan([capture])) == outcome(scan([capture], short_path=False))
+def test_made_packets(scan: Any, general: Any, outcome: Callable[[Any], Any], capture: bytes) -> None:
+    assert outcome(scan([capture])) == outcome(general([capture]))
 
 
 @settings(max_examples=100)
 @given(captures())
-def test_with_protected_datagrams(scan: Any, outcome: Callable[[Any], Any], capture: bytes) -> None:
-    both = [scan([capture], short_path=short, protected_datagrams=True) for short in (True, False)]
+def test_with_protected_datagrams(scan: Any, general: Any, outcome: Callable[[Any], Any], capture: bytes) -> None:
+    both = [run([capture], protected_datagrams=True) for run in (scan, general)]
     assert outcome(both[0]) == outcome(both[1])
     scanner, datagrams = both[0]
     assert sum(flow.packets for flow in scanner.flows) == sum(d.kind.value in ("esp", "ah") for d in datagrams)
@@ -156,28 +156,25 @@ def test_with_protected_datagrams(scan: Any, outcome: Callable[[Any], Any], capt
 @settings(max_examples=50)
 @given(captures(), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=6))
 def test_damaged_captures(
-    scan: Any, outcome: Callable[[Any], Any], capture: bytes, changes: list[tuple[int, int]]
+    scan: Any, general: Any, outcome: Callable[[Any], Any], capture: bytes, changes: list[tuple[int, int]]
 ) -> None:
     octets = bytearray(capture)
     for place, value in changes:
         octets[24 + place % (len(octets) - 24)] = value
-    assert outcome(scan([bytes(octets)])) == outcome(scan([bytes(octets)], short_path=False))
+    assert outcome(scan([bytes(octets)])) == outcome(general([bytes(octets)]))
 
 
-def test_shipped_captures(capture_file: Any, scan: Any, outcome: Callable[[Any], Any]) -> None:
-    octets = read(capture_file.path)
-    assert outcome(scan([octets])) == outcome(scan([octets], short_path=False))
+def test_shipped_captures(
+    capture_file: Any, scan: Any, general: Any, outcome: Callable[[Any], Any], octets_of: Any
+) -> None:
+    octets = octets_of(capture_file.path)
+    assert outcome(scan([octets])) == outcome(general([octets]))
 
 
 @pytest.mark.captures(where=lambda capture: capture.scenario in ("v2-psk-aescbc-a", "v2-ah-tunnel-a", "v2-natt-a"))
-def test_most_protected_packets_take_the_short_path(capture_file: Any, scan: Any) -> None:
-    scanner, _ = scan([read(capture_file.path)])
+def test_most_protected_packets_take_the_short_path(capture_file: Any, scan: Any, octets_of: Any) -> None:
+    scanner, _ = scan([octets_of(capture_file.path)])
     general = scanner._intake.decoder.counts
     counts = scanner.facts.counts
     assert counts.esp + counts.ah > 20
     assert general["esp"] + general["ah"] <= (counts.esp + counts.ah) // 10
-
-
-def read(path: Path) -> bytes:
-    data = path.read_bytes()
-    return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
