@@ -218,4 +218,5 @@ class Story:
 
 def _with_user(method: str | None, user: str) -> str:
     base = (method or "xauth").split(" (user ")[0]
+    base = base if "xauth" in base else f"{base}+xauth"
     return f"{base} (user {user})"

@@ -163,6 +163,13 @@ def test_signatures_are_verified() -> None:
     assert [note for note in notes(records) if "SIG" in note] == ["SIG_I verified", "SIG_R verified"]
 
 
+def test_wrong_signatures_are_told() -> None:
+    name = "v1-main-cert-a"
+    ring = KeyRing(replace(keys, skeyid=b"y" * 64) for keys in only_logged(name).ike)
+    [(_, records, _)] = opened(name, ring)
+    assert [note for note in notes(records) if "SIG" in note] == ["SIG_I wrong", "SIG_R wrong"]
+
+
 def test_ka_is_completed_by_what_it_is_derived_from() -> None:
     name = "v1-main-psk-a"
     ring = only_ka(name)
