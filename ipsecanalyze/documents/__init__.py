@@ -10,10 +10,12 @@ from __future__ import annotations
 from ipsecanalyze.documents.build import (
     AnalysisLike,
     flows_document,
+    flows_outline,
     flows_stream,
     messages_document,
     messages_stream,
     summary_document,
+    summary_outline,
     summary_stream,
 )
 from ipsecanalyze.shapes import FlowsDocument, MessagesDocument, SummaryDocument
@@ -24,9 +26,11 @@ __all__ = [
     "MessagesDocument",
     "SummaryDocument",
     "flows_document",
+    "flows_outline",
     "flows_stream",
     "messages_document",
     "messages_stream",
     "summary_document",
+    "summary_outline",
     "summary_stream",
 ]

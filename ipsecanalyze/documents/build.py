@@ -1,6 +1,7 @@
 """The documents as a whole: which lists stand in which.
 
-Each exists twice: complete, and as a stream whose lists are iterators, for writing what need not be in memory at once.
+Each exists complete, and as a stream whose lists are iterators, for writing what need not be in memory at once. For
+reports that show few of many flows there are outlines: complete, but for flows whose entries are made when looked at.
 The entries of the lists are made in `captures.py`, `sas.py`, `flows.py` and `messages.py`.
 """
 
@@ -11,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from ipsecanalyze._fast.contract import CaptureFacts
 from ipsecanalyze.documents.captures import capture_entry, warning_entry
-from ipsecanalyze.documents.flows import flow_entry
+from ipsecanalyze.documents.flows import flow_entry, flow_views
 from ipsecanalyze.documents.messages import message_entry
 from ipsecanalyze.documents.sas import child_sa_entry, ike_sa_entry
 from ipsecanalyze.errors import Notice
@@ -22,10 +23,12 @@ from ipsecanalyze.shapes import FindingEntry, FlowsDocument, MessagesDocument, S
 __all__ = [
     "AnalysisLike",
     "flows_document",
+    "flows_outline",
     "flows_stream",
     "messages_document",
     "messages_stream",
     "summary_document",
+    "summary_outline",
     "summary_stream",
 ]
 
@@ -109,6 +112,16 @@ def flows_document(analysis: AnalysisLike) -> FlowsDocument:
 def messages_document(analysis: AnalysisLike, *, tree: bool = True) -> MessagesDocument:
     """The document of `messages --format json`; without `tree` the fields inside the payloads are left out."""
     return cast("MessagesDocument", _complete(messages_stream(analysis, tree=tree)))
+
+
+def summary_outline(analysis: AnalysisLike) -> SummaryDocument:
+    """The summary document for reports: read its flows field by field."""
+    return cast("SummaryDocument", _complete({**summary_stream(analysis), "flows": flow_views(analysis.flows)}))
+
+
+def flows_outline(analysis: AnalysisLike) -> FlowsDocument:
+    """The flows document for reports: read its flows field by field."""
+    return cast("FlowsDocument", _complete({**flows_stream(analysis), "flows": flow_views(analysis.flows)}))
 
 
 def _complete(stream: dict[str, Any]) -> dict[str, Any]:

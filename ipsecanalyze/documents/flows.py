@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any, Final, Literal, cast
 
 from ipsecanalyze.documents.sas import esp_spi
 from ipsecanalyze.esp.distribution import Distribution
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.shapes import DistributionEntry, FlowEntry
 
-__all__ = ["flow_entry"]
+__all__ = ["flow_entry", "flow_views"]
 
 
 def flow_entry(flow: Flow) -> FlowEntry:
     """The entry for a flow."""
     sequence = flow.sequence
+    sizes, gaps_ns, ttls, traffic_classes, length_residues = flow.statistics()
     return {
         "protocol": cast("Literal['ESP', 'AH']", flow.protocol),
         "source": flow.source,
         "destination": flow.destination,
         "spi": f"{flow.spi:08x}",
         "encapsulation": flow.encapsulation.value,
+        "certainty": _certainty(flow),
         "capture": flow.capture,
         "packets": flow.packets,
         "octets": flow.octets,
@@ -48,16 +52,17 @@ def flow_entry(flow: Flow) -> FlowEntry:
         ],
         "break_count": sequence.break_count,
         "ports": [list(pair) for pair in flow.ports],
-        "sizes": _distribution(flow.sizes),
-        "gaps_ns": _distribution(flow.gaps_ns),
+        "sizes": _distribution(sizes),
+        "gaps_ns": _distribution(gaps_ns),
         "time_reversals": flow.time_reversals,
-        "length_residues": _keyed(flow.length_residues),
-        "ttls": _keyed(flow.ttls),
-        "traffic_classes": _keyed(flow.traffic_classes),
+        "length_residues": _keyed(length_residues),
+        "ttls": _keyed(ttls),
+        "traffic_classes": _keyed(traffic_classes),
         "dont_fragment": flow.dont_fragment,
         "ip_fragments": flow.ip_fragments,
         "vlans": [list(stack) for stack in flow.vlans],
         "truncated_packets": flow.truncated_packets,
+        "inferred_packets": flow.inferred_packets,
         "icmp_errors": [{"frame": frame, "description": description} for frame, description in flow.icmp_errors],
         "icmp_error_count": flow.icmp_error_count,
         "pair_spi": esp_spi(flow.pair_spi),
@@ -66,6 +71,44 @@ def flow_entry(flow: Flow) -> FlowEntry:
         "decrypted_packets": flow.decrypted_packets,
         "icv_failures": flow.icv_failures,
     }
+
+
+def flow_views(flows: Sequence[Flow]) -> list[FlowEntry]:
+    """What reads like the entries, but is made field by field when asked: reports show few fields of few flows."""
+    return [cast("FlowEntry", _FlowView(flow)) for flow in flows]
+
+
+#: The fields that text shows of many flows; others are taken from the entry.
+_FIELDS: Final[dict[str, Callable[[Flow], Any]]] = {
+    **{
+        name: attrgetter(name)
+        for name in ("protocol", "source", "destination", "packets", "octets", "first_time_ns", "last_time_ns")
+    },
+    **{name: attrgetter(name) for name in ("ike_sa", "inferred_packets", "icv_failures", "icmp_error_count")},
+    **{name: attrgetter(f"sequence.{name}") for name in ("lost", "unique", "duplicates", "reordered", "restarts")},
+    "spi": lambda flow: f"{flow.spi:08x}",
+    "encapsulation": lambda flow: flow.encapsulation.value,
+    "certainty": lambda flow: _certainty(flow),
+}
+
+
+class _FlowView:
+    """Reads like the entry for a flow."""
+
+    __slots__ = ("_flow",)
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def __getitem__(self, name: str) -> Any:
+        field = _FIELDS.get(name)
+        if field is not None:
+            return field(self._flow)
+        return flow_entry(self._flow)[name]  # type: ignore[literal-required]
+
+
+def _certainty(flow: Flow) -> Literal["observed", "inferred"]:
+    return "inferred" if flow.is_inferred else "observed"
 
 
 def _keyed(counts: dict[int, int]) -> dict[str, int]:

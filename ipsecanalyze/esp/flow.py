@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import mul, sub
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation
 from ipsecanalyze.errors import Notice
@@ -35,9 +35,19 @@ FlowKey: TypeAlias = tuple[str, str, str, int, Encapsulation]
 
 # Where each kind of count begins in a flow's tally. One dictionary for all of them: a flood makes flows of one packet,
 # and there four small dictionaries would be most of the memory. A size is told by its bits << 4 | its last four bits.
-_TTL, _CLASS, _SIZE, _GAP_BITS, _END = 0, 256, 512, 4096, 1 << 30
+_TTL, _CLASS, _SIZE, _GAP_BITS = 0, 256, 512, 4096
 #: Batches of up to so many packets are counted one by one: a `Counter` would take longer to make.
 _FEW = 24
+
+
+class Statistics(NamedTuple):
+    """What a flow counted of its packets; see the properties of the same names."""
+
+    sizes: Distribution
+    gaps_ns: Distribution
+    ttls: dict[int, int]
+    traffic_classes: dict[int, int]
+    length_residues: dict[int, int]
 
 
 @dataclass(slots=True, eq=False)
@@ -120,39 +130,53 @@ class Flow:
     @property
     def sizes(self) -> Distribution:
         """Octets per packet."""
-        low, high = self._size_range or (None, None)
-        bits: dict[int, int] = {}
-        for key, count in self._part(_SIZE, _GAP_BITS).items():
-            bits[key >> 4] = bits.get(key >> 4, 0) + count
-        return Distribution(self.packets, self.octets, self._sizes_squared, low, high, bits, self._first_sizes)
+        return self.statistics().sizes
 
     @property
     def gaps_ns(self) -> Distribution:
         """Nanoseconds between consecutive packets."""
-        low, high = self._gap_range or (None, None)
-        bits = self._part(_GAP_BITS, _END)
-        return Distribution(self._gap_count, self._gap_total, self._gaps_squared, low, high, bits, self._first_gaps)
+        return self.statistics().gaps_ns
 
     @property
     def ttls(self) -> dict[int, int]:
         """TTL or hop limit → packets."""
-        return self._part(_TTL, _CLASS)
+        return self.statistics().ttls
 
     @property
     def traffic_classes(self) -> dict[int, int]:
         """Octet of DSCP and ECN → packets."""
-        return self._part(_CLASS, _SIZE)
+        return self.statistics().traffic_classes
 
     @property
     def length_residues(self) -> dict[int, int]:
         """Octets modulo 16 → packets."""
-        residues: dict[int, int] = {}
-        for key, count in self._part(_SIZE, _GAP_BITS).items():
-            residues[key & 15] = residues.get(key & 15, 0) + count
-        return dict(sorted(residues.items()))
+        return self.statistics().length_residues
 
-    def _part(self, start: int, end: int) -> dict[int, int]:
-        return {key - start: count for key, count in sorted(self._tally.items()) if start <= key < end}
+    def statistics(self) -> Statistics:
+        """All of these, in one pass over what was counted."""
+        ttls: dict[int, int] = {}
+        classes: dict[int, int] = {}
+        size_bits: dict[int, int] = {}
+        residues: dict[int, int] = {}
+        gap_bits: dict[int, int] = {}
+        for key, count in sorted(self._tally.items()):
+            if key < _CLASS:
+                ttls[key] = count
+            elif key < _SIZE:
+                classes[key - _CLASS] = count
+            elif key < _GAP_BITS:
+                bits, residue = divmod(key - _SIZE, 16)
+                size_bits[bits] = size_bits.get(bits, 0) + count
+                residues[residue] = residues.get(residue, 0) + count
+            else:
+                gap_bits[key - _GAP_BITS] = count
+        if len(residues) > 1:
+            residues = dict(sorted(residues.items()))
+        least, most = self._size_range or (None, None)
+        sizes = Distribution(self.packets, self.octets, self._sizes_squared, least, most, size_bits, self._first_sizes)
+        least, most = self._gap_range or (None, None)
+        gaps = self._gap_count, self._gap_total, self._gaps_squared
+        return Statistics(sizes, Distribution(*gaps, least, most, gap_bits, self._first_gaps), ttls, classes, residues)
 
     # Taking packets
 
@@ -316,7 +340,6 @@ class Flow:
         if following.icmp_errors:
             self.icmp_errors = [*self.icmp_errors, *following.icmp_errors][:_ICMP_ERRORS_KEPT]
         self.icmp_error_count += following.icmp_error_count
-
 
     # From the C core
 

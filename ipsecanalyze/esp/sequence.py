@@ -166,7 +166,9 @@ class SequenceState:
     @property
     def outside_window(self) -> dict[int, int]:
         """Size of a replay window → packets that came to the left of it."""
-        return dict(zip(REPLAY_WINDOWS, self._lateness.windows(), strict=True))
+        if self._late is None:
+            return dict.fromkeys(REPLAY_WINDOWS, 0)
+        return dict(zip(REPLAY_WINDOWS, self._late.windows(), strict=True))
 
     @property
     def loss_bursts(self) -> int:
@@ -176,8 +178,10 @@ class SequenceState:
     @property
     def longest_loss_burst(self) -> int:
         """The length of the longest run of absent numbers."""
-        longest = max((last - first + 1 for first, last in self._seen.hole_runs()), default=0)
-        return max(longest, self._settled.longest if self._settled else 0)
+        settled = self._settled.longest if self._settled else 0
+        if not self._seen.holes:
+            return settled
+        return max(settled, *(last - first + 1 for first, last in self._seen.hole_runs()))
 
     @property
     def settled(self) -> int:
@@ -187,9 +191,10 @@ class SequenceState:
     @property
     def breaks(self) -> list[SequenceBreak]:
         """Large jumps, the first 64; their numbers count from the epoch of the lowest, as `highest` does."""
+        if self._breaks is None:
+            return []
         lift = self._lift
-        kept = self._breaks.kept if self._breaks else []
-        return [replace(jump, before=jump.before + lift, after=jump.after + lift) for jump in kept]
+        return [replace(jump, before=jump.before + lift, after=jump.after + lift) for jump in self._breaks.kept]
 
     @property
     def break_count(self) -> int:
@@ -380,7 +385,8 @@ class SequenceState:
     def restore(cls, state: Sequence[Any], *, gaps: int, continuing: bool) -> SequenceState:
         """The state that the C core kept in its own way (`export_sequence` in _fast/core/module.c)."""
         self = cls(gaps=gaps, continuing=continuing)
-        packets, first, position, ambiguous, runs, size, maximum, records, largest, outside, settled, breaks, head = state
+        packets, first, position, ambiguous, runs, size, *lateness, settled, breaks, head = state
+        maximum, records, largest, outside = lateness
         self.packets, self.first, self._position, self.ambiguous = packets, first, position, ambiguous
         self._seen.starts, self._seen.ends, self._seen.size = runs[::2], runs[1::2], size
         if records != packets:
@@ -392,7 +398,8 @@ class SequenceState:
             self._breaks = SequenceBreaks.restore(breaks)
         if head:
             head_runs, head_packets, closed, reach = head
-            self._head = Head(list(zip(head_runs[::2], head_runs[1::2], strict=True)), head_packets, bool(closed), reach)
+            pairs = list(zip(head_runs[::2], head_runs[1::2], strict=True))
+            self._head = Head(pairs, head_packets, bool(closed), reach)
         return self
 
 

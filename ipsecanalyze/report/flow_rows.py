@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from ipsecanalyze.report.health import health, protocol_name
+from ipsecanalyze.report.health import protocol_name, verdict
 from ipsecanalyze.report.lines import Column, Line, Lines
 from ipsecanalyze.report.text import integer, octets, plural, relative, terminal
 
@@ -34,9 +34,9 @@ def address_line(flow: FlowEntry) -> Text:
     )
 
 
-def _health(flow: FlowEntry) -> Text:
-    told = [Text(words, style) for words, style in health(flow)]
-    return Text(", ").join(told) if told else Text("complete", style="good")
+def _verdict(flow: FlowEntry) -> Text:
+    told = [Text(words, style) for words, style in verdict(flow)]
+    return told[0] if len(told) == 1 else Text(", ").join(told)
 
 
 def flow_lines(
@@ -61,7 +61,7 @@ def flow_lines(
                 octets(flow["octets"]),
                 f"{relative(flow['first_time_ns'], origin_ns)} … {relative(flow['last_time_ns'], origin_ns)}",
             ),
-            _health(flow),
+            _verdict(flow),
         )
         for flow in flows[:most]
     ]

@@ -47,16 +47,21 @@ class FlowsText:
     """Columns; None asks the terminal."""
     color: bool | None = None
     """None asks the stream and the environment."""
+    most: int | None = 200
+    """Flows shown; None for all."""
 
     def write(self, document: FlowsDocument, stream: TextIO) -> None:
         """Write the table."""
         console = make_console(stream, width=self.width, color=self.color)
         times = [capture["first_time_ns"] for capture in document["captures"]]
         origin_ns = min((time for time in times if time is not None), default=0)
-        for flows in by_addresses(document["flows"]):
+        for flows in by_addresses(document["flows"][: self.most]):
             console.print(address_line(flows[0]))
             console.print(flow_lines(flows, origin_ns, initiator={flows[0]["source"]}, most=None))
             console.print()
+        if self.most is not None and len(document["flows"]) > self.most:
+            rest = document["flows"][self.most :]
+            console.print(Text(f"and {_sums(rest, 'more flow')} (--all shows all, --top N the first N)\n", "notice"))
         console.print(_total(document["flows"]))
         for warning in document["warnings"]:
             console.print(Text(terminal(warning["message"]), style="notice"))
@@ -65,22 +70,26 @@ class FlowsText:
 def _total(flows: Sequence[FlowEntry]) -> Text:
     if not flows:
         return Text("No ESP or AH flows were found.", style="notice")
-    packets = sum(flow["packets"] for flow in flows)
-    return Text(f"{plural(len(flows), 'flow')}, {plural(packets, 'packet')}, {octets(sum(f['octets'] for f in flows))}")
+    return Text(_sums(flows, "flow"))
+
+
+def _sums(flows: Sequence[FlowEntry], what: str) -> str:
+    packets, size = sum(flow["packets"] for flow in flows), sum(flow["octets"] for flow in flows)
+    return f"{plural(len(flows), what)}, {plural(packets, 'packet')}, {octets(size)}"
 
 
 @dataclass(frozen=True, slots=True)
 class FlowsCsv:
-    """Writes a flows document as CSV (RFC 4180) with a header line; times are nanoseconds since 1970."""
+    """Writes a flows document as CSV (RFC 4180) with a header line; times are nanoseconds since 1970.
+
+    Its list of flows may be an iterator.
+    """
 
     def write(self, document: FlowsDocument, stream: TextIO) -> None:
         """Write the table."""
         writer = csv.writer(stream)
-        columns = list(_columns())
-        writer.writerow(columns)
-        for flow in document["flows"]:
-            row = _flat_flow(flow)
-            writer.writerow([csv_cell(row[column]) for column in columns])
+        writer.writerow(_columns())
+        writer.writerows(list(_row(flow)) for flow in document["flows"])
 
 
 def _columns() -> Iterator[str]:
@@ -92,18 +101,19 @@ def _columns() -> Iterator[str]:
             yield from (f"{name}_{part}" for part in parts)
 
 
-def _flat_flow(flow: FlowEntry) -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for name, value in flow.items():
-        if isinstance(value, dict) and name in _PARTS:
-            row.update({f"{name}_{part}": value.get(part) for part in _PARTS[name]})
+def _row(flow: FlowEntry) -> Iterator[object]:
+    for name in FlowEntry.__annotations__:
+        value: Any = flow[name]  # type: ignore[literal-required]
+        if isinstance(value, int):
+            yield value
+        elif name in _PARTS:
+            yield from (csv_cell(value[part]) for part in _PARTS[name])
         elif isinstance(value, dict):
-            row[name] = " ".join(f"{key}:{count}" for key, count in value.items())
+            yield " ".join([f"{key}:{count}" for key, count in value.items()])
         elif isinstance(value, list):
-            row[name] = " ".join(_item(item) for item in value)
+            yield csv_cell(" ".join([_item(item) for item in value]))
         else:
-            row[name] = value
-    return row
+            yield csv_cell(value)
 
 
 def _item(item: object) -> str:

@@ -1,4 +1,4 @@
-"""What went wrong with a flow's packets, in words: one spelling for text, HTML and tables."""
+"""What is to be said of a flow's packets, in words: one spelling for text, HTML and tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ipsecanalyze.report.text import integer, plural
 if TYPE_CHECKING:
     from ipsecanalyze.shapes import FlowEntry
 
-__all__ = ["health", "protocol_name"]
+__all__ = ["protocol_name", "verdict"]
 
 #: From this share of packets on, in percent, loss is shown as bad.
 _BAD_LOSS = 1.0
@@ -20,8 +20,20 @@ def protocol_name(flow: FlowEntry) -> str:
     return flow["protocol"] + {"udp": "/UDP", "tcp": "/TCP"}.get(flow["encapsulation"], "")
 
 
-def health(flow: FlowEntry) -> list[tuple[str, str]]:
-    """(words, style) of each thing that went wrong, the style "notice" or "bad"; empty for a complete flow."""
+def verdict(flow: FlowEntry) -> list[tuple[str, str]]:
+    """(words, style) of each thing that went wrong, or that nothing did; and whether the protocol is inferred.
+
+    The styles are "good", "notice", "bad" and "quiet".
+    """
+    told = _problems(flow) or [("complete", "good")]
+    if flow["certainty"] == "inferred":
+        told.append(("inferred", "quiet"))
+    elif flow["inferred_packets"]:
+        told.append((f"{plural(flow['inferred_packets'], 'packet')} inferred", "quiet"))
+    return told
+
+
+def _problems(flow: FlowEntry) -> list[tuple[str, str]]:
     told = []
     if flow["lost"]:
         share = 100 * flow["lost"] / (flow["unique"] + flow["lost"])

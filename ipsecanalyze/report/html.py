@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from ipsecanalyze.report.health import health, protocol_name
+from ipsecanalyze.report.health import protocol_name, verdict
 from ipsecanalyze.report.suites import proposal_text, suite_text
 from ipsecanalyze.report.text import duration, html, integer, moment, octets, plural, relative
 from ipsecanalyze.report.timeline import Row, timeline
@@ -171,7 +171,7 @@ def _flows(flows: Sequence[FlowEntry], origin_ns: int) -> str:
             integer(flow["packets"]),
             octets(flow["octets"]),
             f"{relative(flow['first_time_ns'], origin_ns)} … {relative(flow['last_time_ns'], origin_ns)}",
-            _health(flow),
+            _verdict(flow),
         )
         for flow in flows[:_MOST_FLOWS]
     )
@@ -181,9 +181,8 @@ def _flows(flows: Sequence[FlowEntry], origin_ns: int) -> str:
     return _table(header, cells, classes={0: "w", 3: "n", 4: "n"}) + rest
 
 
-def _health(flow: FlowEntry) -> str:
-    told = ", ".join(f'<span class="{style}">{html(words)}</span>' for words, style in health(flow))
-    return told or '<span class="good">complete</span>'
+def _verdict(flow: FlowEntry) -> str:
+    return ", ".join(f'<span class="{style}">{html(words)}</span>' for words, style in verdict(flow))
 
 
 def _warnings(document: SummaryDocument) -> Iterator[str]:

@@ -1,16 +1,19 @@
 """Lines in columns, each with a tail of words that goes below where it does not fit beside.
 
-Rich's tables squeeze a long last cell into a narrow column; a line of a log is better continued underneath.
+Rich's tables squeeze a long last cell into a narrow column; a line of a log is better continued underneath. Lines that
+fit are handed over as segments: tables of flows are long, and rich would look for places to wrap in each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.text import Text
 
 __all__ = ["Column", "Facts", "Line", "Lines"]
@@ -48,36 +51,47 @@ class Lines:
         """Rich's protocol."""
         widths = self._widths()
         indent = sum(width + _GAP for width in widths[: self.under])
+        whole = sum(widths) + _GAP * len(widths)
+        styles = [column.style for column in self.columns]
+        ready = [console.get_style(style) for style in styles]
         if any(column.header for column in self.columns):
-            header = Text(style="label")
-            for cell in self._cells(tuple(column.header for column in self.columns), widths):
-                header.append_text(cell)
-            header.rstrip()
-            yield header
+            headers = self._cells(tuple(column.header for column in self.columns), widths)
+            yield Text("".join(headers).rstrip(), style="label")
         for line in self.lines:
-            text = Text(overflow="fold")
-            for cell, column in zip(self._cells(line.cells, widths), self.columns, strict=True):
-                cell.style = column.style
-                text.append_text(cell)
-            if not line.tail:
-                text.rstrip()
-                yield text
-            elif text.cell_len + line.tail.cell_len <= options.max_width:
-                yield text.append_text(line.tail)
+            cells = list(self._cells(line.cells, widths))
+            beside = bool(line.tail) and whole + line.tail.cell_len <= options.max_width
+            if not beside:
+                cells = _stripped(cells)
+            if beside or whole <= options.max_width:
+                yield from map(Segment, cells, ready)
+                if beside:
+                    yield from line.tail.render(console)
+                yield Segment.line()
             else:
-                text.rstrip()
-                yield text
+                yield Text.assemble(*zip(cells, styles, strict=False), overflow="fold")
+            if line.tail and not beside:
                 yield Padding(line.tail, (0, 0, 0, indent), expand=False)
 
     def _widths(self) -> list[int]:
         rows = [tuple(column.header for column in self.columns), *(line.cells for line in self.lines)]
-        return [max(Text(row[index]).cell_len for row in rows) for index in range(len(self.columns))]
+        return [max(map(_width, column)) for column in zip(*rows, strict=True)]
 
-    def _cells(self, cells: tuple[str, ...], widths: Sequence[int]) -> Iterator[Text]:
+    def _cells(self, cells: tuple[str, ...], widths: Sequence[int]) -> Iterator[str]:
         for cell, width, column in zip(cells, widths, self.columns, strict=True):
-            text = Text(cell)
-            missing = " " * (width - text.cell_len)
-            yield Text(missing + cell + " " * _GAP if column.right else cell + missing + " " * _GAP)
+            missing = " " * (width - _width(cell))
+            yield missing + cell + " " * _GAP if column.right else cell + missing + " " * _GAP
+
+
+def _width(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _stripped(cells: Iterable[str]) -> list[str]:
+    """The cells of a line without the blanks at its end."""
+    kept = list(cells)
+    while kept and not kept[-1].strip():
+        kept.pop()
+    return [*kept[:-1], kept[-1].rstrip()] if kept else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from ipsecanalyze.report.health import health, protocol_name
+from ipsecanalyze.report.health import protocol_name, verdict
 from ipsecanalyze.report.suites import proposal_text, suite_text
 from ipsecanalyze.report.text import duration, integer, markdown, moment, octets, plural, relative
 from ipsecanalyze.report.timeline import timeline
@@ -115,7 +115,7 @@ def _flows(flows: Sequence[FlowEntry], origin_ns: int) -> str:
             integer(flow["packets"]),
             octets(flow["octets"]),
             f"{relative(flow['first_time_ns'], origin_ns)} … {relative(flow['last_time_ns'], origin_ns)}",
-            ", ".join(words for words, _ in health(flow)) or "complete",
+            ", ".join(words for words, _ in verdict(flow)),
         )
         for flow in flows[:_MOST_ROWS]
     )

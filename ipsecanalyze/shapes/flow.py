@@ -54,6 +54,8 @@ class FlowEntry(TypedDict):
     """The receiver's SPI."""
     encapsulation: Literal["none", "udp", "tcp"]
     """What stands between IP and ESP."""
+    certainty: Literal["observed", "inferred"]
+    """Inferred where only the looks of all its packets say that they are ESP (ports floated by a NAT)."""
     capture: Count
     """Index into `captures` of the file that its first packet is in."""
     packets: Count
@@ -122,6 +124,8 @@ class FlowEntry(TypedDict):
     """VLAN identifiers seen, outermost first."""
     truncated_packets: Count
     """Packets that the snap length cut."""
+    inferred_packets: Count
+    """Packets of which only the looks say that they are ESP."""
     icmp_errors: list[IcmpErrorEntry]
     """ICMP errors about its packets (bounded)."""
     icmp_error_count: Count

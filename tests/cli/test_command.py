@@ -7,11 +7,13 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
 
+import dpkt
 import jsonschema
 import pytest
 
@@ -57,6 +59,37 @@ def test_flows_sorted_and_cut(capture: str, capsys: pytest.CaptureFixture[str]) 
     [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
     # By expected.json of the scenario.
     assert (row["spi"], row["packets"], row["lost"]) == ("c21a9f0d", "191", "0")
+
+
+def test_many_flows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # One SPI per packet; of the third packet's SPI there are two.
+    frames = [ethernet(esp(spi, number)) for spi, number in ((1000, 1), (1001, 1), (1002, 1), (1002, 5))] + [
+        ethernet(esp(2000 + number, 1)) for number in range(300)
+    ]
+    path = tmp_path / "many.pcap"
+    with path.open("wb") as file:
+        writer = dpkt.pcap.Writer(file)
+        for number, frame in enumerate(frames):
+            writer.writepkt(frame, ts=1_700_000_000 + number)
+    for words, shown in (([], 200), (["--all"], 303), (["--top", "250"], 250), (["-f", "csv"], 304)):
+        assert main(["flows", *words, str(path)]) == 0
+        out = capsys.readouterr().out
+        assert len([line for line in out.splitlines() if "ESP" in line or line.startswith("protocol,")]) == shown
+        assert ("and 103 more flows" in out) is (not words)
+    assert main(["flows", "-f", "json", "--sort", "lost", "--top", "2", str(path)]) == 0
+    flows = json.loads(capsys.readouterr().out)["flows"]
+    assert [(flow["spi"], flow["lost"]) for flow in flows] == [("000003ea", 3), ("000003e8", 0)]
+
+
+def esp(spi: int, sequence: int) -> bytes:
+    return struct.pack(">II", spi, sequence) + bytes(40)
+
+
+def ethernet(payload: bytes) -> bytes:
+    """Ethernet and IPv4, made by dpkt."""
+    packet = dpkt.ip.IP(p=50, src=bytes((10, 0, 0, 1)), dst=bytes((10, 0, 0, 2)), data=payload)
+    packet.len = len(packet)
+    return bytes(dpkt.ethernet.Ethernet(data=packet, type=0x0800))
 
 
 @pytest.mark.parametrize("form", ["markdown", "html"])

@@ -16,7 +16,14 @@ from ipsecanalyze.esp.flow import Flow, FlowTable
 from ipsecanalyze.esp.sequence import SequenceState
 
 special = st.sampled_from(
-    [None, None, Circumstances(vlan=(5,)), Circumstances(fragments=3), Circumstances(truncated=True)]
+    [
+        None,
+        None,
+        Circumstances(vlan=(5,)),
+        Circumstances(fragments=3),
+        Circumstances(truncated=True),
+        Circumstances(inferred=True),
+    ]
 )
 arrivals = st.lists(
     st.tuples(
@@ -77,6 +84,8 @@ def test_statistics(rows: list[Arrival]) -> None:
     assert made.traffic_classes == {t: sum(row[5] == t for row in rows) for t in sorted({row[5] for row in rows})}
     assert made.dont_fragment == sum(row[6] for row in rows)
     assert list(made.ports) == list(dict.fromkeys((row[7] >> 16, row[7] & 0xFFFF) for row in rows if row[7]))
+    inferred = sum(row[8] is not None and row[8].inferred for row in rows)
+    assert (made.inferred_packets, made.is_inferred) == (inferred, inferred == len(rows))
     assert made.vlans == (((5,),) if any(row[8] and row[8].vlan for row in rows) else ())
     assert made.ip_fragments == sum(bool(row[8] and row[8].fragments > 1) for row in rows)
     assert made.truncated_packets == sum(bool(row[8] and row[8].truncated) for row in rows)

@@ -10,6 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ipsecanalyze.documents import (
+    flows_document,
+    flows_outline,
+    messages_document,
+    summary_document,
+    summary_outline,
+)
+from ipsecanalyze.report.flows import flows_text
+from ipsecanalyze.report.terminal import summary_text
+
 KINDS = ["summary", "messages", "flows"]
 
 
@@ -60,6 +70,34 @@ def test_numbers_arrive_unchanged(documents: dict[str, Any]) -> None:
     wanted = {"packets": 6, "octets": 816, "unique": 5, "lost": 2, "loss_bursts": 2, "duplicates": 1, "reordered": 1}
     assert {name: flow[name] for name in wanted} == wanted
     assert flow["spi"] == "c21a9f0d"
+
+
+def test_outlines_read_like_documents(make_analysis: Callable[[str], Any]) -> None:
+    analysis = make_analysis("plain")
+    for outline, document in (
+        (summary_outline(analysis), summary_document(analysis)),
+        (flows_outline(analysis), flows_document(analysis)),
+    ):
+        assert {**outline, "flows": None} == {**document, "flows": None}
+        for view, entry in zip(outline["flows"], document["flows"], strict=True):
+            assert {name: view[name] for name in entry} == entry
+
+
+def test_text_makes_no_entries_of_flows(make_analysis: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis = make_analysis("plain")
+    summary, flows = summary_text(summary_document(analysis)), flows_text(flows_document(analysis))
+    monkeypatch.setattr("ipsecanalyze.documents.flows.flow_entry", None)
+    assert summary_text(summary_outline(analysis)) == summary
+    assert flows_text(flows_outline(analysis)) == flows
+
+
+def test_messages_keep_their_minor_version(make_analysis: Callable[[str], Any]) -> None:
+    analysis = make_analysis("plain")
+    octets = analysis.messages[0].datagram.payload
+    analysis.messages[0].datagram.payload = octets[:17] + b"\x2f" + octets[18:]
+    document = messages_document(analysis)
+    jsonschema.validate(document, schema("messages"))
+    assert document["messages"][0]["version"] == "2.15"
 
 
 def test_messages_carry_payloads_and_fields(documents: dict[str, Any]) -> None:

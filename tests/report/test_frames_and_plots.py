@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ipsecanalyze.analysis import Analysis
 from ipsecanalyze.errors import UsageError
 from ipsecanalyze.report.frames import data_frame
 from ipsecanalyze.report.plots import Plots
@@ -45,6 +46,8 @@ def test_messages_as_a_frame(documents: dict[str, Any]) -> None:
 
 
 def test_unknown_tables_are_refused(documents: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="captures, ike_sas, child_sas, flows, messages, findings"):
+        Analysis().to_pandas("nonsense")
     with pytest.raises(UsageError, match="there is no table 'nonsense' here; there are captures, ike_sas"):
         data_frame(documents["summary"], "nonsense")
 

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.text import Text
 
-from ipsecanalyze.report.flows import FlowsCsv, flows_text
+from ipsecanalyze.report.console import make_console
+from ipsecanalyze.report.flows import FlowsCsv, FlowsText, flows_text
+from ipsecanalyze.report.html import summary_html
 from ipsecanalyze.report.ladder import LadderText, ladder_text
+from ipsecanalyze.report.lines import Column, Line, Lines
+from ipsecanalyze.report.markdown import SummaryMarkdown
 from ipsecanalyze.report.terminal import SummaryText, summary_text
 
 
@@ -17,6 +22,7 @@ def test_lines_fit(width: int, documents: dict[str, Any]) -> None:
     for report in (
         summary_text(documents["summary"], width=width),
         ladder_text(documents["messages"], width=width),
+        ladder_text(documents["messages"], width=width, tree=True),
         flows_text(documents["flows"], width=width),
     ):
         assert max(cell_len(line) for line in report.splitlines()) <= width
@@ -86,9 +92,68 @@ def test_ladder(documents: dict[str, Any]) -> None:
     assert "           28  SA" in tree
 
 
+def test_long_fields_continue_below(documents: dict[str, Any]) -> None:
+    message = documents["messages"]["messages"][0]
+    tree = [{"offset": 40, "name": name, "value": "word " + "ab" * 60, "level": 1} for name in ("data", "name" * 12)]
+    lines = ladder_text({**documents["messages"], "messages": [{**message, "tree": tree}]}, tree=True).splitlines()
+    first = next(number for number, line in enumerate(lines) if "data" in line)
+    assert lines[first : first + 4] == [
+        f"{40:>17}    data  word",
+        " " * 27 + ("ab" * 60)[:53],
+        " " * 27 + ("ab" * 60)[53:106],
+        " " * 27 + ("ab" * 60)[106:],
+    ]
+    assert lines[first + 4 : first + 6] == [f"{40:>17}    {'name' * 12}", " " * 21 + "word"]
+
+
+def test_what_is_inferred_is_marked(documents: dict[str, Any]) -> None:
+    flow = documents["flows"]["flows"][2]
+    looks = {**flow, "certainty": "inferred", "inferred_packets": 3}
+    some = {**flow, "inferred_packets": 2}
+    assert "complete, inferred" in flows_text({**documents["flows"], "flows": [looks]})
+    assert "complete, 2 packets inferred" in flows_text({**documents["flows"], "flows": [some]})
+    document = {**documents["summary"], "flows": [looks]}
+    stream = io.StringIO()
+    SummaryMarkdown().write(document, stream)
+    assert "complete, inferred" in stream.getvalue()
+    assert '<span class="quiet">inferred</span>' in summary_html(document)
+    assert "inferred" not in flows_text(documents["flows"])
+
+
+def test_a_long_table_of_flows_is_cut(documents: dict[str, Any]) -> None:
+    document = {**documents["flows"], "flows": documents["flows"]["flows"][2:] * 203}
+    lines = flows_text(document).splitlines()
+    assert sum("c21a9f0d" in line for line in lines) == 200
+    assert "and 3 more flows, 9 packets, 1.22 kB (--all shows all, --top N the first N)" in lines
+    assert "203 flows, 609 packets, 82.8 kB" in lines
+    stream = io.StringIO()
+    FlowsText(most=None).write(document, stream)
+    assert stream.getvalue().count("c21a9f0d") == 203
+    assert "more flow" not in stream.getvalue()
+
+
+def test_wide_characters_keep_columns() -> None:
+    lines = Lines(
+        (Column("name"), Column("count", right=True)),
+        [Line(("漢字", "1"), Text("beside")), Line(("ab", "10")), Line(("ab", "10"), Text("below " * 4))],
+        under=1,
+    )
+    stream = io.StringIO()
+    make_console(stream, width=22).print(lines)
+    assert [line.rstrip() for line in stream.getvalue().splitlines()] == [
+        "name  count",
+        "漢字      1  beside",
+        "ab       10",
+        "ab       10",
+        "      below below",
+        "      below below",
+    ]
+
+
 def test_answers_point_back(documents: dict[str, Any]) -> None:
     message = {**documents["messages"]["messages"][0], "from_initiator": False, "is_response": True}
-    message["payloads"] = [{"type": 41, "label": "N", "offset": 28, "critical": False, "is_error": True}]
+    payload = {"type": 41, "label": "N", "offset": 28, "opened": False, "critical": False, "is_error": True}
+    message["payloads"] = [payload]
     message["payloads"][0]["summary"] = "N(NO_PROPOSAL_CHOSEN)"
     report = ladder_text({**documents["messages"], "messages": [message]}, width=66)
     rung = next(line for line in report.splitlines() if "│◀" in line)

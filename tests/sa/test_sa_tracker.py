@@ -62,6 +62,23 @@ def test_port_4500_and_a_new_address_are_one_sa(kit, peers) -> None:
     assert sa.messages == 6
 
 
+@pytest.mark.parametrize("major", [1, 2])
+def test_minor_versions_are_ignored(kit, peers, major) -> None:
+    # RFC 7296 §2.5: "messages containing higher minor version numbers" are processed all the same.
+    if major == 2:
+        request, response = peers.init_request(), peers.init_response()
+    else:
+        request = kit.message(peers.spi_i, 0, 2, 0, 0, (1, kit.sa_body_v1()), version=0x10)
+        response = kit.message(peers.spi_i, peers.spi_r, 2, 0, 0, (1, kit.sa_body_v1()), version=0x10)
+    peers.send(request[:17] + bytes([major << 4 | 0xF]) + request[18:])
+    peers.send(response, back=True)
+    tracker = run(peers.sent)
+    (sa,) = tracker.ike_sas
+    assert (sa.version, sa.messages, len(sa.chosen) > 0) == (f"{major}.0", 2, True)
+    assert [record.message.version_text for record in tracker.messages] == [f"{major}.15", f"{major}.0"]
+    assert tracker.messages[1].response_to == 1
+
+
 def test_a_cookie_round_is_part_of_the_attempt(kit, peers) -> None:
     peers.send(peers.init_request())
     peers.send(peers.init_notify(COOKIE, b"c" * 20), back=True)
@@ -299,12 +316,18 @@ def test_notices_are_bounded_and_counted(kit, peers) -> None:
 # Hostile input
 
 
-def test_headers_without_spis_and_of_unknown_versions_belong_to_nothing(kit, peers) -> None:
+def test_headers_without_an_initiator_and_of_unknown_versions_belong_to_nothing(kit, peers) -> None:
     peers.send(kit.message(0, 0, 34, 8, 0))
+    peers.send(kit.message(0, 2, 37, 0x20, 0))
     peers.send(kit.message(1, 2, 34, 8, 0, version=0x50))
     tracker = run(peers.sent)
     assert tracker.ike_sas == []
-    assert [record.ike_sa for record in tracker.messages] == [None, None]
+    assert [record.ike_sa for record in tracker.messages] == [None, None, None]
+    assert [(notice.slug, notice.frame) for notice in tracker.notices] == [
+        ("zero-spi", 1),
+        ("zero-spi", 2),
+        ("unknown-version", 3),
+    ]
 
 
 ADDRESSES = st.sampled_from(["192.0.2.1", "198.51.100.1", "2001:db8::1"])

@@ -37,14 +37,29 @@ static int is_busy(const Table *table)
 
 /* Table */
 
+/* A limit of Python's, which may be any integer: no more than what is counted in 32 bits, no less than nothing. */
+static int get_limit(PyObject *object, void *address)
+{
+    int overflow;
+    long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (value == -1 && !overflow && PyErr_Occurred())
+        return 0;
+    uint32_t *limit = address;
+    if (overflow > 0 || value > UINT32_MAX)
+        *limit = UINT32_MAX;
+    else
+        *limit = overflow < 0 || value < 0 ? 0 : (uint32_t)value;
+    return 1;
+}
+
 static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     const char *secret;
     Py_ssize_t size;
-    unsigned int limit, gaps;
+    uint32_t limit, gaps;
     int continuing;
     (void)kwargs;
-    if (!PyArg_ParseTuple(args, "y#IIp", &secret, &size, &limit, &gaps, &continuing))
+    if (!PyArg_ParseTuple(args, "y#O&O&p", &secret, &size, get_limit, &limit, get_limit, &gaps, &continuing))
         return NULL;
     if (size != 32) {
         PyErr_SetString(PyExc_ValueError, "the secret has 32 octets");
