@@ -13,6 +13,8 @@ import pytest
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, modes
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ipsecanalyze.capture.packet import Datagram, DatagramKind
 from ipsecanalyze.crypto.ciphers import block_cipher
@@ -503,3 +505,28 @@ def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("too many" in reason for reason in revealed.failed)
     # Not every message is told of one by one.
     assert len([note for note in said(records) if note.startswith("not opened")]) < 10
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_hostile_content_behind_right_keys(data: st.DataObject) -> None:
+    class Liar(Talk):
+        def sealed(self, exchange: int, message_id: int, bodies: Bodies, *, back: bool = False) -> None:
+            changed = []
+            for kind, body in bodies:
+                octets = bytearray(body)
+                if octets and data.draw(st.booleans()):
+                    octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
+                changed.append((kind, bytes(octets[: data.draw(st.sampled_from((None, 0, 3, 9)))])))
+            super().sealed(exchange, message_id, changed, back=back)
+
+    talk = Liar()
+    talk.phase1()
+    ids = (identity(4, address("10.2.0.0") + address("255.255.0.0")), identity(1, address("10.1.0.7"), 6, 443))
+    offer, answer = sa_body(esp(1, 5, *AES_SHA1, (3, 2))), sa_body(esp(1, 6, *AES_SHA1, (3, 2)))
+    talk.quick(3, offer, answer, (KE, b"k" * 128), *ids, by_responder=data.draw(st.booleans()))
+    talk.later(TRANSACTION, 4, [config(2, (16521, b"alice"), (16527, 0), (1, address("10.9.0.1")))])
+    talk.later(INFORMATIONAL, 5, [notify(24), delete_ike()])
+    _, records, revealed = talk.open()
+    closed = sum(revealed.failed.values())
+    assert revealed.opened + closed == len([record for record in records if record.message.is_encrypted])
