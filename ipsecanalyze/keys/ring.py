@@ -201,7 +201,7 @@ class KeyRing:
 
     def _add_ike(self, keys: IkeKeys) -> None:
         identity = (keys.version, keys.sk_ei or keys.sk_d or keys.skeyid, keys.sk_er)
-        if not identity[1] and not keys.skeyid_e:
+        if not identity[1] and not identity[2] and not keys.skeyid_e:
             return
         places = self._ike_known.setdefault(identity, [])
         for place in places[:_MAX_ALIKE]:

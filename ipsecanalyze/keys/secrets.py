@@ -17,7 +17,8 @@ from ipsecanalyze.keys.reader import Sink, from_hex
 __all__ = ["IpsecSecretsReader", "SwanctlReader", "recognises_ipsec_secrets", "recognises_swanctl"]
 
 _SECTION: Final = re.compile(r"\s*secrets\s*\{")
-_TOKEN: Final = re.compile(r'#.*|\}|([\w.:%-]+)\s*\{|([\w.:%-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s"{}#][^"{}#]*)')
+#: A word takes all of itself whatever follows, so that a long one is not tried again from each of its letters.
+_TOKEN: Final = re.compile(r'#.*|\}|([\w.:%-]+)(?:\s*(\{)|\s*=\s*("(?:[^"\\]|\\.)*"|[^\s"{}#][^"{}#]*))?')
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r"}
 _PSK_MARK: Final = re.compile(r"(?:^|\s):\s*(PSK|PPKS?|PPK_STATIC)\s+")
 _WORD: Final = re.compile(r'"([^"]*)"|\'([^\']*)\'|(\S+)')
@@ -56,13 +57,13 @@ class SwanctlReader:
                     self._sections.pop()
                 if not self._sections:
                     break
-            elif token[1] is not None:
+            elif token[2] is not None:
                 if len(self._sections) < 16:
                     self._sections.append(token[1])
                 if len(self._sections) == 2:
                     self._values, self._line = {}, self._sink.line
-            elif token[2] is not None and len(self._sections) == 2:
-                self._values[token[2]] = token[3].strip()
+            elif token[3] is not None and len(self._sections) == 2:
+                self._values[token[1]] = token[3].strip()
         return True
 
     def finish(self) -> None:
