@@ -94,8 +94,6 @@ class _Session:
         known = self._seen.get(octets)
         if known is None:
             known = self._seen[octets] = self._open(record, message, side=side)
-        elif known[1]:
-            self._note_failure(record, known[1])
         record.opened = known[0]
         if known[0] is not None:
             self._revealed.opened += pieces
@@ -133,7 +131,8 @@ class _Session:
             self._advance(message)
             if error.slug == "wrong-key" and message.exchange_type in PHASE_1 and self._phase1.method in PSK_METHODS:
                 self._story.unread_phase1 = side
-            self._note_failure(record, error.reason)
+            if error.slug != "missing-key":  # that is no matter of one message
+                self._note_failure(record, error.reason)
             return None, error.reason
         self._advance(message)
         chain, payloads = self._read_chain(record, message, opening)

@@ -230,4 +230,4 @@ def what_is_missing(ring: KeyRing, phase1: Phase1) -> str:
         return "a pre-shared key is known, g^xy of this IKE SA is not"
     if own_secrets and not phase1.is_whole:
         return "keys cannot be derived: phase 1 is not whole in the capture"
-    return "no keys of this IKE SA"
+    return "there are no keys of this IKE SA"
