@@ -85,13 +85,14 @@ def _failed(sa: IkeSa) -> str:
         return f"probably refused: {sa.reason}"
     error = next((notify for notify in reversed(sa.notifies) if _refuses(sa, notify)), None)
     if error is None:
-        return "refused"
+        return f"refused: {sa.reason}" if sa.reason else "refused"
     who = "initiator" if error.from_initiator else "responder"
     detail = f" ({error.data})" if error.data else ""
     if not error.is_error:
         return f"the responder sent the initiator elsewhere: {error.name}{detail}"
     what = "refused" if sa.chosen else "refused the offer"
-    return f"the {who} {what}: {error.name}{detail}"
+    reason = f"; {sa.reason}" if sa.reason else ""
+    return f"the {who} {what}: {error.name}{detail}{reason}"
 
 
 def _refuses(sa: IkeSa, notify: NotifySeen) -> bool:
