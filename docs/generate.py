@@ -178,10 +178,15 @@ def help_text(name: str) -> str:
     top = ipsecanalyze.make_context("ipsecanalyze", ["--"], resilient_parsing=True, terminal_width=100)
     if name == "ipsecanalyze":
         return ipsecanalyze.get_help(top) + "\n"
-    command = ipsecanalyze.get_command(top, name)
-    if command is None:
-        raise SystemExit(f"there is no command {name!r}")
-    return command.get_help(click.Context(command, parent=top, info_name=name)) + "\n"
+    group: click.Group = ipsecanalyze
+    for word in name.split():
+        command = group.get_command(top, word)
+        if command is None:
+            raise SystemExit(f"there is no command {name!r}")
+        top = click.Context(command, parent=top, info_name=word)
+        if isinstance(command, click.Group):
+            group = command
+    return top.get_help() + "\n"
 
 
 def draw(capture: str) -> None:

@@ -20,6 +20,9 @@ def test_each_command_is_documented(name: str) -> None:
     page = (ROOT / "docs" / "command.md").read_text("utf-8")
     assert f"\n## {name}\n" in page
     assert f"Usage: ipsecanalyze {name} " in page
+    command = import_module(f"ipsecanalyze.cli.{COMMANDS[name][0]}").command
+    for part in command.commands if isinstance(command, click.Group) else ():
+        assert f"Usage: ipsecanalyze {name} {part} " in page
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -31,6 +34,9 @@ def test_each_command_keeps_the_conventions(name: str) -> None:
     assert summary.endswith(".")
     help_text = command.get_help(click.Context(command, parent=click.Context(ipsecanalyze), info_name=name))
     assert "Examples:" in help_text
+    if isinstance(command, click.Group):  # of commands that read no captures
+        assert all("Examples:" in (part.epilog or "") for part in command.commands.values())
+        return
     options = {option for parameter in command.params for option in parameter.opts}
     assert {"--format", "--output", "--quiet", "captures"} <= options
 
