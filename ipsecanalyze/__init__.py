@@ -30,13 +30,17 @@ if TYPE_CHECKING:
     from ipsecanalyze.capture.reader import open_capture as open_capture
     from ipsecanalyze.capture.writer import write_capture as write_capture
     from ipsecanalyze.errors import CaptureError as CaptureError
+    from ipsecanalyze.errors import DecryptError as DecryptError
     from ipsecanalyze.errors import IpsecAnalyzeError as IpsecAnalyzeError
+    from ipsecanalyze.errors import KeyFileError as KeyFileError
     from ipsecanalyze.errors import Notice as Notice
     from ipsecanalyze.errors import UsageError as UsageError
     from ipsecanalyze.errors import WireError as WireError
     from ipsecanalyze.esp.flow import Flow as Flow
     from ipsecanalyze.ike.message import IkeMessage as IkeMessage
     from ipsecanalyze.ike.message import parse_ike as parse_ike
+    from ipsecanalyze.keys import load_keys as load_keys
+    from ipsecanalyze.keys.ring import KeyRing as KeyRing
     from ipsecanalyze.sa.records import ChildSa as ChildSa
     from ipsecanalyze.sa.records import IkeSa as IkeSa
 
@@ -47,11 +51,14 @@ _HOMES = {
     "CaptureError": "errors",
     "ChildSa": "sa.records",
     "Datagram": "capture.packet",
+    "DecryptError": "errors",
     "Flow": "esp.flow",
     "IMPLEMENTATION": "_fast",
     "IkeMessage": "ike.message",
     "IkeSa": "sa.records",
     "IpsecAnalyzeError": "errors",
+    "KeyFileError": "errors",
+    "KeyRing": "keys.ring",
     "Limits": "_fast.contract",
     "Notice": "errors",
     "Packet": "capture.packet",
@@ -59,6 +66,7 @@ _HOMES = {
     "WireError": "errors",
     "analyze": "analysis",
     "datagrams": "capture.decoder",
+    "load_keys": "keys",
     "open_capture": "capture.reader",
     "parse_ike": "ike.message",
     "write_capture": "capture.writer",

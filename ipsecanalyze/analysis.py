@@ -38,6 +38,7 @@ from ipsecanalyze.sa.tracker import Tracker
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from ipsecanalyze.keys.ring import KeyRing
     from ipsecanalyze.report.plots import Plots
 
 __all__ = ["Analysis", "Analyzer", "Path", "analyze"]
@@ -64,6 +65,8 @@ class Analysis:
     """What is wrong or weak, worst first."""
     notices: list[Notice] = field(default_factory=list)
     """What the analysis itself has to say, limits that were reached among it."""
+    keys: KeyRing | None = field(default=None, repr=False)
+    """The keys that were given, with those that follow from opened IKE messages; None without keys."""
 
     def to_dict(self) -> SummaryDocument:
         """The document of `summarize --format json` (docs/json.md)."""
@@ -119,8 +122,9 @@ class Analyzer:
     captures of one site), with frames counted per capture.
     """
 
-    def __init__(self, *, limits: Limits | None = None, jobs: int | None = None) -> None:
+    def __init__(self, *, limits: Limits | None = None, jobs: int | None = None, keys: KeyRing | None = None) -> None:
         self._limits = limits or Limits()
+        self._keys = keys
         self._jobs = jobs if jobs is not None else _cores()
         self._flows = make_flow_table(self._limits.flows, self._limits.gaps)
         self._tracker = Tracker(self._limits)
@@ -164,15 +168,38 @@ class Analyzer:
         self.end_capture()
         self._tracker.finish()
         flows = self._flows.finish()
-        child_sas = pair_flows(flows, self._tracker.ike_sas)
+        ike_sas = self._tracker.ike_sas
+        child_sas = pair_flows(flows, ike_sas)
+        ring = self._ring()
+        if ring is not None:
+            # Here, not above: without keys, nobody has to wait for ciphers to load.
+            from ipsecanalyze.opening.children import observe_children
+            from ipsecanalyze.opening.ike import open_ike
+
+            opened = open_ike(ike_sas, self._tracker.messages, ring)
+            child_sas, ring = observe_children(child_sas, flows, ike_sas, opened.revealed), opened.ring
         return Analysis(
             captures=self._captures,
-            ike_sas=self._tracker.ike_sas,
+            ike_sas=ike_sas,
             child_sas=child_sas,
             flows=flows,
             messages=self._tracker.messages,
             notices=[*_overlaps(self._captures), *self._flows.notices, *self._tracker.notices],
+            keys=ring,
         )
+
+    def _ring(self) -> KeyRing | None:
+        """The keys that were given, and those that the captures have with them (pcapng)."""
+        secrets = [secret for facts in self._captures for secret in facts.decryption_secrets]
+        if not secrets:
+            return self._keys
+        from ipsecanalyze.keys import KeyRing, load_secrets
+
+        ring = KeyRing()
+        if self._keys is not None:
+            ring.merge(self._keys)
+        ring.merge(load_secrets(secrets, self._captures[0].path))
+        return ring
 
     def _begin(self, path: str) -> Scanner:
         self._scanner = make_scanner(
@@ -190,6 +217,15 @@ class Analyzer:
         feed = self._tracker.feed
         for datagram in datagrams:
             feed(datagram)
+
+
+def _ring_of(keys: KeyRing | Path | Iterable[Path] | None) -> KeyRing | None:
+    """A ring, read where it is told where to read it. Raises KeyFileError."""
+    if keys is None:
+        return None
+    from ipsecanalyze.keys import KeyRing, load_keys
+
+    return keys if isinstance(keys, KeyRing) else load_keys(keys)
 
 
 def _cores() -> int:
@@ -212,6 +248,7 @@ def _overlaps(captures: list[CaptureFacts]) -> Iterator[Notice]:
 def analyze(
     path_or_paths: Path | Iterable[Path],
     *,
+    keys: KeyRing | Path | Iterable[Path] | None = None,
     limits: Limits | None = None,
     jobs: int | None = None,
     follow: Callable[[], bool] | None = None,
@@ -220,6 +257,7 @@ def analyze(
 ) -> Analysis:
     """Read one or more captures and tell what the IPsec in them did.
 
+    With `keys`, a ring or the paths of files and folders with keys, what they open is opened.
     A large file is scanned by `jobs` threads (None: as many as there are cores); the result does not depend on that.
     The last one may still grow: its end is waited at for more as long as `follow()` says so.
     `progress` is called with the octets read so far, over all files. Raises CaptureError for a file that cannot be
@@ -227,7 +265,7 @@ def analyze(
     """
     single = isinstance(path_or_paths, str | os.PathLike)
     paths: list[Path] = [path_or_paths] if single else list(path_or_paths)  # type: ignore[arg-type, list-item]
-    analyzer = Analyzer(limits=limits, jobs=jobs)
+    analyzer = Analyzer(limits=limits, jobs=jobs, keys=_ring_of(keys))
     before = 0
     latest = 0
 
