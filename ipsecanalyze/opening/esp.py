@@ -7,24 +7,26 @@ and TCP encapsulation are undone already. What is not opened has a reason (`reas
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from ipsecanalyze._fast import make_flow_table, make_scanner
-from ipsecanalyze._fast.contract import Limits, ScanOptions
+from ipsecanalyze._fast.contract import Limits, Scanner, ScanOptions
 from ipsecanalyze.capture.packet import Datagram, DatagramKind
 from ipsecanalyze.capture.source import open_source
-from ipsecanalyze.errors import DecryptError
+from ipsecanalyze.crypto.esp import OpenedEsp
+from ipsecanalyze.crypto.material import EspKeys
+from ipsecanalyze.errors import CaptureError, DecryptError
 from ipsecanalyze.esp.flow import FlowKey
 from ipsecanalyze.esp.opened import FlowOpening
-from ipsecanalyze.keys import load_keys, load_secrets
+from ipsecanalyze.keys import load_keys
 from ipsecanalyze.keys.ring import KeyRing
-from ipsecanalyze.opening.complete import Path, complete_ring
+from ipsecanalyze.opening.complete import Path, capture_secrets, complete_ring
 from ipsecanalyze.opening.keychain import KeyChain
 from ipsecanalyze.opening.lane import Lane
 from ipsecanalyze.opening.packets import PROTECTED, DecryptedPacket, Outer, ah_image, inner_packet
 
-__all__ = ["Keys", "Opening", "as_ring", "decrypt"]
+__all__ = ["Keys", "Opening", "as_ring", "decrypt", "open_file"]
 
 #: What keys may be given as: a ring, a path, or paths.
 Keys = KeyRing | Path | Iterable[Path]
@@ -49,7 +51,6 @@ class Opening:
         """The flows so far."""
         self.dropped = 0
         """Packets of flows beyond the limit."""
-        self._secrets: dict[int, int] = {}
 
     def lane(self, key: FlowKey) -> Lane | None:
         """The lane of a flow; None beyond the limit."""
@@ -80,6 +81,11 @@ class Opening:
         opened = lane.open(packet, datagram.length - len(payload))
         if opened is None:
             return None
+        return self.unwrap(lane, opened, datagram)
+
+    def unwrap(self, lane: Lane, opened: OpenedEsp, datagram: Datagram) -> DecryptedPacket | None:
+        """Count what was opened, and make a packet of it; None where there is none in it."""
+        protocol, _, _, spi, _ = lane.key
         if protocol == "AH" and opened.next_header in PROTECTED:
             lane.count(opened, None)  # it comes as a datagram of its own
             return None
@@ -91,17 +97,15 @@ class Opening:
         lane.count(opened, inner)
         if inner is None:
             return None
-        sequence = (opened.sequence_high or 0) << 32 | int.from_bytes(payload[start + 4 : start + 8])
+        at = 4 if protocol == "ESP" else 8
+        sequence = (opened.sequence_high or 0) << 32 | int.from_bytes(datagram.payload[at : at + 4])
         return DecryptedPacket(
-            inner, datagram.frame, datagram.time_ns, key, spi, sequence, opened.next_header, datagram.capture
+            inner, datagram.frame, datagram.time_ns, lane.key, spi, sequence, opened.next_header, datagram.capture
         )
 
-    def add_secrets(self, capture: int, secrets: list[tuple[int, bytes]]) -> None:
-        """Take the keys of Decryption Secrets Blocks, as far as they are new."""
-        known = self._secrets.get(capture, 0)
-        if len(secrets) > known:
-            self._secrets[capture] = len(secrets)
-            self.chain.add(load_secrets(secrets[known:]).esp)
+    def add_secrets(self, keys: list[EspKeys]) -> None:
+        """Take keys that a capture holds itself."""
+        self.chain.add(keys)
 
     def results(self) -> dict[FlowKey, FlowOpening]:
         """What became of each flow, in order of their first packets."""
@@ -109,7 +113,11 @@ class Opening:
 
 
 def open_file(
-    opening: Opening, path: Path, capture: int = 0, limits: Limits | None = None
+    opening: Opening,
+    path: Path,
+    capture: int = 0,
+    limits: Limits | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Iterator[DecryptedPacket]:
     """The packets inside one capture. Raises CaptureError where it cannot be read."""
     limits = limits or Limits()
@@ -119,14 +127,23 @@ def open_file(
     with open_source(path) as source:
         while True:
             buffer = source.read(_CHUNK)
-            datagrams = scanner.feed(buffer, final=not buffer)
-            opening.add_secrets(capture, scanner.facts.decryption_secrets)
-            for datagram in datagrams:
+            for datagram in _fed(scanner, buffer, source.path):
                 packet = opening.open(datagram)
                 if packet is not None:
                     yield packet
             if not buffer:
                 return
+            if progress is not None:
+                progress(source.consumed)
+
+
+def _fed(scanner: Scanner, buffer: bytes, path: str) -> list[Datagram]:
+    try:
+        return scanner.feed(buffer, final=not buffer)
+    except CaptureError as error:
+        if error.path is None:
+            raise CaptureError(str(error), path=path, offset=error.offset) from error
+        raise
 
 
 def decrypt(
@@ -141,4 +158,5 @@ def decrypt(
     paths: list[Path] = [path_or_paths] if isinstance(path_or_paths, str | os.PathLike) else list(path_or_paths)
     opening = Opening(complete_ring(paths, as_ring(keys)), flows=(limits or Limits()).flows)
     for capture, path in enumerate(paths):
+        opening.add_secrets(capture_secrets(path))
         yield from open_file(opening, path, capture, limits)

@@ -6,14 +6,14 @@ Ordinary IP packets are told apart by their first octets; whatever is new is dec
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import dpkt
 
 from ipsecanalyze.capture.ip import address_text
 from ipsecanalyze.esp.opened import InnerConversation
 
-__all__ = ["Inside"]
+__all__ = ["WHOLE", "Inside", "Tally"]
 
 #: Beginnings of packets that are known again, and conversations, per flow.
 _KNOWN: Final = 2_048
@@ -40,37 +40,63 @@ _PLAIN_V6: Final = frozenset((*_PORTS, 58))
 #: Octets that are decoded: a header with options or some extensions, and ports. More could nest without end.
 _DECODED: Final = 160
 #: Flags and offset of an IPv4 packet that is no fragment.
-_WHOLE: Final = (b"\0\0", b"@\0")
+WHOLE: Final = (b"\0\0", b"@\0")
+
+
+#: Packets and octets of a beginning that is known; the same of the short way (`rows.py`); its conversation.
+Tally: TypeAlias = list[Any]
 
 
 class Inside:
     """The conversations of one flow."""
 
-    __slots__ = ("_buckets", "_known", "_other")
+    __slots__ = ("_buckets", "_other", "known", "quick_octets", "quick_packets")
 
     def __init__(self) -> None:
-        self._known: dict[bytes, InnerConversation] = {}
+        self.known: dict[bytes, Tally] = {}
+        """Beginnings of packets, always the same dictionary."""
+        self.quick_packets = 0
+        """Packets that were counted here alone, on the short way; complete after `fold`."""
+        self.quick_octets = 0
         self._buckets: dict[tuple[str, str, str, int | None], InnerConversation] = {}
         self._other = 0
 
     def take(self, packet: bytes, octets: int) -> None:
         """Count an inner IP packet."""
         first = packet[0] if octets else 0
-        if first == 0x45 and packet[6:8] in _WHOLE:
+        if first == 0x45 and packet[6:8] in WHOLE:
             # Addresses and ports are in a row; the protocol in front.
             key = packet[9:10] + packet[12:24]
         elif first >> 4 == 6 and packet[6] in _PLAIN_V6:
             key = packet[6:7] + packet[8:44]
         else:
             key = b""
-        conversation = self._known.get(key)
-        if conversation is None:
-            conversation = self._find(packet, key)
+        tally = self.known.get(key)
+        if tally is None:
+            conversation = self._bucket(_describe(packet))
             if conversation is None:
                 self._other += 1
                 return
-        conversation.packets += 1
-        conversation.octets += octets
+            tally = [0, 0, 0, 0, conversation]
+            if key:
+                if len(self.known) >= _KNOWN:
+                    self.fold()
+                self.known[key] = tally
+            else:
+                conversation.packets += 1
+                conversation.octets += octets
+                return
+        tally[0] += 1
+        tally[1] += octets
+
+    def fold(self) -> None:
+        """Put what was counted into the conversations."""
+        for packets, octets, quick_packets, quick_octets, conversation in self.known.values():
+            conversation.packets += packets + quick_packets
+            conversation.octets += octets + quick_octets
+            self.quick_packets += quick_packets
+            self.quick_octets += quick_octets
+        self.known.clear()
 
     def conversations(self) -> tuple[list[InnerConversation], int]:
         """Those with most packets first, and how many packets others had."""
@@ -87,14 +113,6 @@ class Inside:
                 mine.packets += one.packets
                 mine.octets += one.octets
         self._other += following._other
-
-    def _find(self, packet: bytes, key: bytes) -> InnerConversation | None:
-        found = self._bucket(_describe(packet))
-        if found is not None and key:
-            if len(self._known) >= _KNOWN:
-                self._known.clear()
-            self._known[key] = found
-        return found
 
     def _bucket(self, name: tuple[str, str, str, int | None]) -> InnerConversation | None:
         found = self._buckets.get(name)

@@ -100,6 +100,18 @@ class Lane:
         """Whether every packet so far was tried with the one key that opens it, and nothing was given up."""
         return self.opener is not None and self._failures == 0 and self._switches == _SWITCHES
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether the last packet was opened."""
+        return self.opener is not None and not self._misses
+
+    @property
+    def inside(self) -> Inside:
+        """The conversations inside."""
+        if self._inside is None:
+            self._inside = Inside()
+        return self._inside
+
     def open(self, packet: bytes, missing: int = 0) -> OpenedEsp | None:
         """Open a packet: ESP from its SPI on, or the IP packet that carries AH. None where that fails.
 
@@ -120,6 +132,14 @@ class Lane:
         self._misses = 0
         return opened
 
+    def finish_open(self, packet: bytes, opened: OpenedEsp | DecryptError) -> OpenedEsp | None:
+        """What `open` does, behind its opener's `open`."""
+        self.result.packets += 1
+        if isinstance(opened, DecryptError):
+            return self._failed(packet, opened)
+        self._misses = 0
+        return opened
+
     def count(self, opened: OpenedEsp, inner: bytes | None) -> None:
         """Count what was opened, and the inner packet that came of it."""
         result = self.result
@@ -135,9 +155,7 @@ class Lane:
         result.inner_octets += octets
         if kind in (4, 41):
             result.tfc_octets += len(opened.payload) - octets
-        if self._inside is None:
-            self._inside = Inside()
-        self._inside.take(inner, octets)
+        self.inside.take(inner, octets)
 
     def count_malformed(self) -> None:
         """Count a packet that was opened, but whose contents cannot be read (IPComp, BEET)."""
@@ -253,6 +271,7 @@ class Lane:
         from ipsecanalyze.opening.reasons import explain
 
         result = self.result
+        self._fold()
         if self._inside is not None:
             result.conversations, result.conversations_dropped = self._inside.conversations()
         if self.opener is not None and isinstance(self.opener, EspOpener):
@@ -261,6 +280,20 @@ class Lane:
             result.esn = None
         explain(self, self._chain)
         return result
+
+    def _fold(self) -> None:
+        """Count what took the short way: plain IPv4 packets, each opened."""
+        inside, result = self._inside, self.result
+        if inside is None:
+            return
+        inside.fold()
+        packets, inside.quick_packets = inside.quick_packets, 0
+        if packets:
+            result.packets += packets
+            result.opened += packets
+            result.next_headers[4] = result.next_headers.get(4, 0) + packets
+            result.inner_octets += inside.quick_octets
+            inside.quick_octets = 0
 
     @property
     def candidates(self) -> list[EspKeys]:
@@ -274,6 +307,8 @@ class Lane:
 
     def merge(self, following: Lane) -> None:
         """Put behind this what another process saw of the following piece of the capture."""
+        self._fold()
+        following._fold()
         mine, theirs = self.result, following.result
         for name in _SUMS:
             setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
