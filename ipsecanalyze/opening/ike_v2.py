@@ -37,6 +37,7 @@ from ipsecanalyze.opening.v2_children import IKE, chosen_proposal, derive, descr
 from ipsecanalyze.opening.v2_keys import SECRETS_TRIED, Beginning, KeyTrial
 from ipsecanalyze.registry import ikev2
 from ipsecanalyze.registry.eap import EapType
+from ipsecanalyze.sa.algorithms import suites_v2
 from ipsecanalyze.sa.outcome import describe
 from ipsecanalyze.sa.records import Certainty, IkeSa, MessageRecord, NotifySeen, State
 from ipsecanalyze.sa.states import Event, advance
@@ -122,6 +123,8 @@ class _Session:
             self._proofs[True] = SidesProof(request.datagram.payload, nonce_r.data)
             self._proofs[False] = SidesProof(record.datagram.payload, nonce_i.data)
             break
+        if self._beginning is not None and not self._sa.chosen:
+            self._sa.chosen = self._beginning.chosen
         self._trial = KeyTrial(self._ring, *self._spis, self._beginning)
 
     # Messages
@@ -377,7 +380,8 @@ class _Session:
                     )
                 except DecryptError:
                     break
-        self._beginnings[spis] = Beginning(suite, nonces[0], nonces[1], tuple(candidates))
+        chosen = suites_v2(offer.proposals)[0] if offer is not None else []
+        self._beginnings[spis] = Beginning(suite, nonces[0], nonces[1], chosen, tuple(candidates))
 
     # Deletions, notifies
 

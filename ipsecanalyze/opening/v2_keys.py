@@ -6,7 +6,7 @@ One generation may follow another. The ICV decides; how often it is asked is bou
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ipsecanalyze.crypto.ike import IkeOpener, OpenedIke
@@ -15,6 +15,7 @@ from ipsecanalyze.crypto.material import IkeKeys
 from ipsecanalyze.crypto.suite import IkeSuite
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.keys.ring import KeyRing
+from ipsecanalyze.sa.records import Algorithm
 
 __all__ = ["SECRETS_TRIED", "Beginning", "KeyTrial"]
 
@@ -31,6 +32,8 @@ class Beginning:
     suite: IkeSuite
     nonce_i: bytes
     nonce_r: bytes
+    chosen: list[Algorithm] = field(default_factory=list)
+    """The suite in words, where it was in an opened message."""
     candidates: tuple[IkeKeys, ...] = ()
     """Keys that follow from the SA it replaces."""
 

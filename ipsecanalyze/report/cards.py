@@ -21,7 +21,7 @@ from ipsecanalyze.report.text import duration, moment, plural, relative, termina
 from ipsecanalyze.report.timeline import Row, timeline
 
 if TYPE_CHECKING:
-    from ipsecanalyze.shapes import FlowEntry, IkeSaEntry, PeerEntry
+    from ipsecanalyze.shapes import ChildSaEntry, FlowEntry, IkeSaEntry, PeerEntry
 
 __all__ = ["tunnel_card"]
 
@@ -32,11 +32,14 @@ _MOST_PROPOSALS = 4
 _MOST_VENDOR_IDS = 6
 _MOST_MOVES = 4
 _MOST_ICMP_ERRORS = 3
+_MOST_CHILDREN = 8
 
 
-def tunnel_card(sa: IkeSaEntry, flows: Sequence[FlowEntry], origin_ns: int) -> RenderableType:
-    """The card of an IKE SA and of the flows that belong to it; times are told from `origin_ns` on."""
-    parts: list[RenderableType] = [_facts(sa)]
+def tunnel_card(
+    sa: IkeSaEntry, flows: Sequence[FlowEntry], origin_ns: int, children: Sequence[ChildSaEntry] = ()
+) -> RenderableType:
+    """The card of an IKE SA, of its Child SAs, and of the flows that belong to it; times count from `origin_ns`."""
+    parts: list[RenderableType] = [_facts(sa, children)]
     rows = timeline(sa)
     if rows:
         parts += ["", _timeline(rows, origin_ns)]
@@ -65,7 +68,7 @@ def _addresses(peer: PeerEntry) -> set[str]:
     return {peer["address"], *(move["address"] for move in peer["moves"])}
 
 
-def _facts(sa: IkeSaEntry) -> Table:
+def _facts(sa: IkeSaEntry, children: Sequence[ChildSaEntry]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="label", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -74,9 +77,25 @@ def _facts(sa: IkeSaEntry) -> Table:
     for label in ("initiator", "responder"):
         for index, line in enumerate(_peer(sa[label])):
             grid.add_row("" if index else label, line)
-    for label, text in (*_negotiation(sa), *_circumstances(sa)):
+    for label, text in (*_negotiation(sa), *_circumstances(sa), *_children(children)):
         grid.add_row(label, text)
     return grid
+
+
+def _children(children: Sequence[ChildSaEntry]) -> Iterator[tuple[str, RenderableType]]:
+    """What was agreed on for Child SAs, where that was seen in opened messages."""
+    seen = [child for child in children if child["certainty"] == "observed"]
+    for child in seen[:_MOST_CHILDREN]:
+        sides = child["traffic_selectors"]
+        ends = [", ".join(terminal(text, 80) for text in sides[side][:4]) for side in ("initiator", "responder")]
+        told = [f"{ends[0]} = {ends[1]}"] if all(ends) else []
+        told.append(f"{child['protocol']} {terminal(child['mode'] or '')}".rstrip())
+        if child["rekeys"]:
+            told.append(f"replaces {terminal(child['rekeys'])}")
+        suite = Text(terminal(suite_text(child["chosen"]), 120), style="suite")
+        yield terminal(child["id"]), Text.assemble(", ".join(told), "  ", suite)
+    if len(seen) > _MOST_CHILDREN:
+        yield "", Text(f"and {plural(len(seen) - _MOST_CHILDREN, 'more Child SA')}", style="quiet")
 
 
 def _outcome_style(sa: IkeSaEntry) -> str:

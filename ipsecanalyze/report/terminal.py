@@ -27,6 +27,7 @@ from ipsecanalyze.report.text import duration, integer, moment, octets, plural, 
 if TYPE_CHECKING:
     from ipsecanalyze.shapes import (
         CaptureEntry,
+        ChildSaEntry,
         FindingEntry,
         FlowEntry,
         IkeSaEntry,
@@ -117,11 +118,15 @@ class SummaryText:
         for flow in document["flows"]:
             if flow["ike_sa"] is not None:
                 owned.setdefault(flow["ike_sa"], []).append(flow)
+        children: dict[str, list[ChildSaEntry]] = {}
+        for child in document["child_sas"]:
+            if child["ike_sa"] is not None:
+                children.setdefault(child["ike_sa"], []).append(child)
         half_open = [sa for sa in document["ike_sas"] if sa["state"] == "half-open"]
         flood = half_open if len(half_open) > FEW_HALF_OPEN else []
         cards = [sa for sa in document["ike_sas"] if not flood or sa["state"] != "half-open"]
         for sa in cards[: self.most]:
-            yield tunnel_card(sa, owned.get(sa["id"], ()), origin_ns)
+            yield tunnel_card(sa, owned.get(sa["id"], ()), origin_ns, children.get(sa["id"], ()))
         if self.most is not None and len(cards) > self.most:
             states = Counter(sa["state"] for sa in cards[self.most :])
             told = ", ".join(f"{integer(count)} {state}" for state, count in states.most_common())
