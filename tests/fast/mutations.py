@@ -142,7 +142,9 @@ def write_pcapng(link: int, records: list[Record], random: Random) -> bytes:
         options = _option(order, 1, b"a comment") if random.random() < 0.03 else b""
         parts.append(_block(order, kind, body + data + bytes(-len(data) % 4) + options))
         if random.random() < 0.03:
-            parts.append(_block(order, random.choice((4, 5, 10, 0xBAD, 77)), random.randbytes(random.choice((0, 8, 20)))))
+            parts.append(
+                _block(order, random.choice((4, 5, 10, 0xBAD, 77)), random.randbytes(random.choice((0, 8, 20))))
+            )
         if random.random() < 0.02:
             block, per_second = _interface(order, link, random)
             parts.append(block)

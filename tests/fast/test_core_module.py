@@ -44,7 +44,7 @@ def records(count: int) -> bytes:
 
 
 def test_rows_are_read_as_they_are_written(module: Any) -> None:
-    assert module.ROW_OCTETS == ROW.size
+    assert ROW.size == module.ROW_OCTETS
 
 
 def test_a_table_counts(table: Any) -> None:
@@ -140,9 +140,11 @@ def test_two_threads_on_one_table(module: Any, table: Any) -> None:
     octets = records(2000)
     refused = []
 
-    def work() -> None:
-        scan = module.Scan(table, 0, False)
+    scans = [module.Scan(table, 0, False) for _ in range(4)]
+    for scan in scans:
         scan.pcap(False, False, 16, 65535, 101)
+
+    def work(scan: Any) -> None:
         for _ in range(200):
             try:
                 scan.run(octets, 0, len(octets), 0, -1)
@@ -150,7 +152,7 @@ def test_two_threads_on_one_table(module: Any, table: Any) -> None:
             except RuntimeError as error:
                 refused.append(str(error))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work, args=(scan,)) for scan in scans]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -174,7 +176,6 @@ def test_a_table_that_was_merged_takes_no_more(module: Any, table: Any) -> None:
     for call in (following.settle, lambda: arrive(following), lambda: scan.run(octets, 0, len(octets), 0, -1)):
         with pytest.raises(MemoryError):
             call()
-    del following, scan
     table.settle()
     assert table.export(0)[-1][0] == 1500
 
