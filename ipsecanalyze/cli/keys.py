@@ -37,6 +37,11 @@ Examples:
   ipsecanalyze keys convert charon.log pluto.log --to json -o keys.json
   ipsecanalyze keys convert charon.log --to pcapng --capture wan.pcap -o with-keys.pcapng
 """
+_DERIVE_EPILOG = """\b
+Examples:
+  ipsecanalyze keys derive wan.pcap --keys charon.log
+  ipsecanalyze keys derive wan.pcap --keys keys.json --to wireshark -o ~/.config/wireshark
+"""
 #: How many of the things that could not be read are told one by one.
 _MOST_PROBLEMS = 20
 
@@ -47,7 +52,7 @@ _PATHS: Callable[[Any], Any] = click.argument(
 
 @click.group("keys", epilog=_EPILOG)
 def command() -> None:
-    """Show keys, or convert them.
+    """Show keys, convert them, or derive others from them.
 
     A PATH is a file in any format that systems print keys in, or a folder of them, or "-" for standard input: `ip xfrm
     state`, logs of charon and pluto, Wireshark's tables, setkey -D, tcpdump -E, swanctl.conf and ipsec.secrets, JSON, a
@@ -114,6 +119,42 @@ def convert(paths: tuple[str, ...], to: str, capture: str | None, output: str | 
         write_capture_with_keys(capture or "", ring, output or "")
         _tell_problems(ring)
         return DONE
+    _convert(ring, to, output)
+    return DONE
+
+
+@command.command("derive", epilog=_DERIVE_EPILOG)
+@click.argument("captures", metavar="CAPTURE...", nargs=-1, required=True, type=click.Path())
+@click.option("--keys", "paths", metavar="PATH", multiple=True, required=True, help="Keys to begin with; repeatable.")
+@click.option(
+    "--to",
+    type=click.Choice(("wireshark", "wireshark-newer", "tcpdump", "json")),
+    help="Write the keys, as `keys convert` does, instead of a list of them.",
+)
+@click.option("-o", "--output", metavar="PATH", type=click.Path(allow_dash=True), help="Where to write to.")
+def derive(captures: tuple[str, ...], paths: tuple[str, ...], to: str | None, output: str | None) -> int:
+    """Derive the keys that follow from others and from the IKE messages of captures.
+
+    From SK_d and SK_e, those of all Child SAs without PFS; from the results of key exchanges, or a pre-shared key with
+    them (IKEv1), those of everything, rekeyings too.
+    """
+    if to is not None and to.startswith("wireshark") and output in (None, "-"):
+        raise UsageError(f"--to {to} needs -o")
+    ring = _load(paths)
+    if ring is None:
+        return UNREADABLE
+    from ipsecanalyze.opening.complete import complete_ring
+
+    complete = complete_ring(captures, ring)
+    if to is None:
+        _write(output, "".join(f"{terminal(line)}\n" for line in _lines(complete, secrets=False)), private=False)
+        _tell_problems(ring)
+    else:
+        _convert(complete, to, output)
+    return DONE
+
+
+def _convert(ring: KeyRing, to: str, output: str | None) -> None:
     from ipsecanalyze.keys.write import convert as converted
 
     written = converted(ring, to)
@@ -126,7 +167,6 @@ def convert(paths: tuple[str, ...], to: str, capture: str | None, output: str | 
         complain(f"not converted: {sentence}")
     if len(written.left_out) > _MOST_PROBLEMS:
         complain(f"not converted: {len(written.left_out) - _MOST_PROBLEMS} more")
-    return DONE
 
 
 def _load(paths: tuple[str, ...]) -> KeyRing | None:

@@ -81,3 +81,26 @@ def test_broken_lines_are_told_without_their_keys(tmp_path, capsys) -> None:
     streams = capsys.readouterr()
     assert "esp_sa:1: " in streams.err
     assert KEY not in streams.err + streams.out
+
+
+def test_derive_from_sk_d(captures, tmp_path, capsys) -> None:
+    """What the kernel had installed comes out of the IKE SA's keys alone (no Child SA of this one has PFS)."""
+    folder = captures / "v2-rekey-nopfs-a"
+    ike_only = json.loads(_converted(folder / "keys" / "charon-moon.log.gz", capsys))
+    del ike_only["esp"]
+    ike_only.pop("shared_secrets", None)
+    given = tmp_path / "ike.json"
+    given.write_text(json.dumps(ike_only))
+    assert main(["keys", "derive", str(folder / "wan.pcap.gz"), "--keys", str(given), "--to", "json"]) == 0
+    derived = {entry["spi"]: entry["encryption_key"] for entry in json.loads(capsys.readouterr().out)["esp"]}
+    installed = json.loads((folder / "keys" / "sas.json").read_text())
+    # Those of the IKE SA that replaced the first one need the result of its key exchange.
+    assert len(derived) >= 6
+    for row in installed:
+        if row["spi"][2:] in derived:
+            assert row["aead_key"][2:].startswith(derived[row["spi"][2:]])
+
+
+def _converted(path, capsys) -> str:
+    assert main(["keys", "convert", str(path), "--to", "json"]) == 0
+    return capsys.readouterr().out
