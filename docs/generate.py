@@ -20,7 +20,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "ipsecanalyze"
-DOCUMENTS = {"summary": "SummaryDocument", "messages": "MessagesDocument", "flows": "FlowsDocument"}
+DOCUMENTS = {
+    "summary": "SummaryDocument",
+    "messages": "MessagesDocument",
+    "flows": "FlowsDocument",
+    "decrypt": "DecryptDocument",
+}
 SPELLINGS: dict[str, dict[str, Any]] = {
     "Count": {"type": "integer", "minimum": 0},
     "IkeSpi": {"type": "string", "pattern": "^[0-9a-f]{16}$"},

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from ipsecanalyze.ike.message import parse_ike as parse_ike
     from ipsecanalyze.keys import load_keys as load_keys
     from ipsecanalyze.keys.ring import KeyRing as KeyRing
+    from ipsecanalyze.opening.esp import decrypt as decrypt
+    from ipsecanalyze.opening.packets import DecryptedPacket as DecryptedPacket
     from ipsecanalyze.sa.records import ChildSa as ChildSa
     from ipsecanalyze.sa.records import IkeSa as IkeSa
 
@@ -51,6 +53,7 @@ _HOMES = {
     "CaptureError": "errors",
     "ChildSa": "sa.records",
     "Datagram": "capture.packet",
+    "DecryptedPacket": "opening.packets",
     "DecryptError": "errors",
     "Flow": "esp.flow",
     "IMPLEMENTATION": "_fast",
@@ -66,6 +69,7 @@ _HOMES = {
     "WireError": "errors",
     "analyze": "analysis",
     "datagrams": "capture.decoder",
+    "decrypt": "opening.esp",
     "load_keys": "keys",
     "open_capture": "capture.reader",
     "parse_ike": "ike.message",

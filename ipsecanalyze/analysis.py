@@ -136,13 +136,17 @@ class Analyzer:
         path: Path,
         progress: Callable[[int], None] | None = None,
         follow: Callable[[], bool] | None = None,
+        *,
+        name: str | None = None,
     ) -> None:
         """Read a whole capture file ("-" is standard input); `progress` is called with the octets read so far.
+
+        `name` is what the result calls it, where that is not its path.
 
         As long as `follow()` says so, the end of the file is waited at for more.
         Raises CaptureError where nothing of it can be read.
         """
-        scanner = self._begin(os.fspath(path))
+        scanner = self._begin(os.fspath(path) if name is None else name)
         try:
             scanner.scan_file(os.fspath(path), self._take, progress, follow)
         finally:
@@ -187,6 +191,11 @@ class Analyzer:
             notices=[*_overlaps(self._captures), *self._flows.notices, *self._tracker.notices],
             keys=ring,
         )
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether keys were given."""
+        return self._keys is not None
 
     def _ring(self) -> KeyRing | None:
         """The keys that were given, and those that the captures have with them (pcapng)."""
@@ -275,17 +284,34 @@ def analyze(
         if progress is not None:
             progress(before + octets)
 
-    with _patient_collector():
-        for number, path in enumerate(paths, 1):
+    with _patient_collector(), _readable_again(paths, analyzer.has_keys) as files:
+        for number, path in enumerate(files, 1):
             latest = 0
             try:
-                analyzer.read(path, report, follow if number == len(paths) else None)
+                analyzer.read(path, report, follow if number == len(files) else None, name=os.fspath(paths[number - 1]))
             except CaptureError as error:
                 if errors is None:
                     raise
                 errors.append(error)
             before += latest
-        return analyzer.finish()
+        analysis = analyzer.finish()
+        if analysis.keys is not None:
+            from ipsecanalyze.opening.export import open_flows
+
+            open_flows(files, analysis.keys, analysis.flows, limits or Limits())
+        return analysis
+
+
+@contextmanager
+def _readable_again(paths: list[Path], wanted: bool) -> Iterator[list[Path]]:
+    """The paths; where they will be read twice, a copy of standard input in its place."""
+    if not wanted or "-" not in paths:
+        yield paths
+        return
+    from ipsecanalyze.opening.complete import spooled
+
+    with spooled(paths) as files:
+        yield files
 
 
 @contextmanager

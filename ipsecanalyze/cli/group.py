@@ -16,6 +16,7 @@ COMMANDS = {
     "summarize": ("summarize", "Say what the IPsec in captures did: tunnels, suites, course, flows."),
     "messages": ("messages", "Draw the IKE messages as ladders between the peers."),
     "flows": ("flows", "List ESP and AH flows with loss, duplicates and reordering."),
+    "decrypt": ("decrypt", "Write what is inside ESP and AH to a capture, given keys; say why not, where not."),
     "keys": ("keys", "Show keys of any format, or convert them."),
 }
 

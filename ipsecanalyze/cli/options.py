@@ -22,14 +22,17 @@ class Reading:
     quiet: bool = False
     jobs: int | None = None
     follow: bool = False
+    keys: tuple[str, ...] = ()
 
 
 def capture_arguments(function: _Command) -> Callable[..., Any]:
     """`CAPTURE…` and the options of reading them, as `reading`."""
 
     @wraps(function)
-    def command(captures: tuple[str, ...], quiet: bool, jobs: int | None, follow: bool, **others: Any) -> Any:
-        return function(reading=Reading(captures, quiet, jobs, follow), **others)
+    def command(
+        captures: tuple[str, ...], quiet: bool, jobs: int | None, follow: bool, keys: tuple[str, ...], **others: Any
+    ) -> Any:
+        return function(reading=Reading(captures, quiet, jobs, follow, keys), **others)
 
     decorators = (
         click.argument(
@@ -39,6 +42,14 @@ def capture_arguments(function: _Command) -> Callable[..., Any]:
             required=True,
             # Whether files can be read is told by the reading: one that cannot must not stop the others.
             type=click.Path(allow_dash=True),
+        ),
+        click.option(
+            "-k",
+            "--keys",
+            metavar="PATH",
+            multiple=True,
+            type=click.Path(allow_dash=True),
+            help="Open what these keys open: a file of any format, or a folder; may be repeated.",
         ),
         click.option("-q", "--quiet", is_flag=True, help="No progress bar."),
         click.option(

@@ -9,11 +9,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 from ipsecanalyze.errors import UsageError
 
-__all__ = ["open_output"]
+__all__ = ["open_binary_output", "open_output"]
 
 
 @contextmanager
@@ -35,7 +35,25 @@ def open_output(path: str | None) -> Iterator[TextIO]:
             yield stream
     else:
         with _replacing(path) as stream:
-            yield stream
+            yield cast("TextIO", stream)
+
+
+@contextmanager
+def open_binary_output(path: str) -> Iterator[BinaryIO]:
+    """A stream of octets for the result, else as `open_output`."""
+    if path == "-":
+        if sys.stdout is None:
+            raise UsageError("standard output is closed")
+        if sys.stdout.isatty():
+            raise UsageError("standard output is a terminal; a capture is no text")
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    elif _is_special(path):
+        with open(path, "wb") as special:  # noqa: PTH123
+            yield special
+    else:
+        with _replacing(path, binary=True) as stream:
+            yield cast("BinaryIO", stream)
 
 
 def _is_special(path: str) -> bool:
@@ -47,7 +65,7 @@ def _is_special(path: str) -> bool:
 
 
 @contextmanager
-def _replacing(path: str) -> Iterator[TextIO]:
+def _replacing(path: str, *, binary: bool = False) -> Iterator[IO[Any]]:
     target = os.path.realpath(path)
     try:
         handle, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".ipsecanalyze-")  # noqa: PTH120
@@ -56,7 +74,8 @@ def _replacing(path: str) -> Iterator[TextIO]:
         error.filename = path
         raise
     try:
-        with open(handle, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123
+        settings: dict[str, Any] = {"mode": "wb"} if binary else {"mode": "w", "encoding": "utf-8", "newline": ""}
+        with open(handle, **settings) as stream:  # noqa: PTH123
             yield stream
         os.chmod(temporary, _mode(target))  # noqa: PTH101
         os.replace(temporary, target)  # noqa: PTH105

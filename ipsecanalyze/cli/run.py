@@ -10,7 +10,7 @@ import click
 
 from ipsecanalyze.cli.exits import BROKEN_PIPE, DONE, INTERRUPTED, UNREADABLE, USAGE, complain
 from ipsecanalyze.cli.group import ipsecanalyze
-from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError
+from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError, KeyFileError
 
 __all__ = ["run"]
 
@@ -39,7 +39,7 @@ def run(words: Sequence[str]) -> int:
         # What is still buffered must not raise again when the interpreter shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except CaptureError as error:
+    except (CaptureError, KeyFileError) as error:
         complain(error)
         return UNREADABLE
     except IpsecAnalyzeError as error:

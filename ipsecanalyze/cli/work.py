@@ -16,9 +16,13 @@ from ipsecanalyze.errors import IpsecAnalyzeError, UsageError
 
 if TYPE_CHECKING:
     from ipsecanalyze.analysis import Analysis
+    from ipsecanalyze.keys import KeyRing
     from ipsecanalyze.report.base import Reporter
 
-__all__ = ["read_captures", "write_document"]
+__all__ = ["check_paths", "progress_line", "read_captures", "ring_of", "write_document"]
+
+#: How many of the lines of keys that could not be read are told one by one.
+_MOST_PROBLEMS = 5
 
 
 def read_captures(reading: Reading, *, output: str | None) -> tuple[Analysis | None, int]:
@@ -28,27 +32,56 @@ def read_captures(reading: Reading, *, output: str | None) -> tuple[Analysis | N
     go: none of the captures.
     """
     captures = reading.captures
-    if output is not None and any(_is_same_file(path, output) for path in captures):
-        raise UsageError(f"{output}: is one of the captures, which would be replaced by the result")
-    if captures.count("-") > 1:
-        raise UsageError("standard input can be read only once")
-    if "-" in captures:
-        # None where the descriptor was closed (`<&-`).
-        if sys.stdin is None:
-            raise UsageError("standard input is closed")
-        if sys.stdin.isatty():
-            raise UsageError("standard input is a terminal; pipe a capture into it")
+    check_paths(reading, output)
     # Here, not above: a wrong option must not wait for the library to load.
     from ipsecanalyze.analysis import analyze
 
     errors: list[IpsecAnalyzeError] = []
-    bar = ProgressLine(_total_octets(captures), sys.stderr, enabled=not reading.quiet)
-    with end_of_reading(captures, follow=reading.follow) as goes_on, bar as progress:
+    with end_of_reading(captures, follow=reading.follow) as goes_on, progress_line(reading) as progress:
         follow = goes_on if reading.follow else None
-        analysis = analyze(captures, jobs=reading.jobs, follow=follow, progress=progress.update, errors=errors)
+        analysis = analyze(
+            captures, keys=ring_of(reading), jobs=reading.jobs, follow=follow, progress=progress.update, errors=errors
+        )
     for error in errors:
         complain(error)
     return (analysis if len(errors) < len(captures) else None), (UNREADABLE if errors else DONE)
+
+
+def check_paths(reading: Reading, output: str | None) -> None:
+    """Raise UsageError where the paths cannot be meant so."""
+    captures, keys = reading.captures, reading.keys
+    if output is not None:
+        for path, what in (*((path, "captures") for path in captures), *((path, "key files") for path in keys)):
+            if _is_same_file(path, output):
+                raise UsageError(f"{output}: is one of the {what}, which would be replaced by the result")
+    if (*captures, *keys).count("-") > 1:
+        raise UsageError("standard input can be read only once")
+    if "-" in captures or "-" in keys:
+        # None where the descriptor was closed (`<&-`).
+        if sys.stdin is None:
+            raise UsageError("standard input is closed")
+        if sys.stdin.isatty():
+            what = "a capture" if "-" in captures else "keys"
+            raise UsageError(f"standard input is a terminal; pipe {what} into it")
+
+
+def ring_of(reading: Reading) -> KeyRing | None:
+    """The keys, None where none were given; lines that could not be read are told. Raises KeyFileError."""
+    if not reading.keys:
+        return None
+    from ipsecanalyze.keys import load_keys
+
+    ring = load_keys(reading.keys)
+    for problem in ring.problems[:_MOST_PROBLEMS]:
+        complain(problem)
+    if ring.problem_count > _MOST_PROBLEMS:
+        complain(f"and {ring.problem_count - _MOST_PROBLEMS} more lines of keys that could not be read")
+    return ring
+
+
+def progress_line(reading: Reading) -> ProgressLine:
+    """How far the reading is."""
+    return ProgressLine(_total_octets(reading.captures), sys.stderr, enabled=not reading.quiet)
 
 
 def _is_same_file(capture: str, output: str) -> bool:

@@ -18,13 +18,16 @@ from ipsecanalyze.documents.build import (
     summary_outline,
     summary_stream,
 )
-from ipsecanalyze.shapes import FlowsDocument, MessagesDocument, SummaryDocument
+from ipsecanalyze.documents.decrypt import decrypt_document
+from ipsecanalyze.shapes import DecryptDocument, FlowsDocument, MessagesDocument, SummaryDocument
 
 __all__ = [
     "AnalysisLike",
+    "DecryptDocument",
     "FlowsDocument",
     "MessagesDocument",
     "SummaryDocument",
+    "decrypt_document",
     "flows_document",
     "flows_outline",
     "flows_stream",

@@ -9,9 +9,10 @@ from typing import Any, Final, Literal, cast
 from ipsecanalyze.documents.sas import esp_spi
 from ipsecanalyze.esp.distribution import Distribution
 from ipsecanalyze.esp.flow import Flow
-from ipsecanalyze.shapes import DistributionEntry, FlowEntry
+from ipsecanalyze.esp.opened import FlowOpening
+from ipsecanalyze.shapes import DistributionEntry, FlowEntry, OpeningEntry
 
-__all__ = ["flow_entry", "flow_views"]
+__all__ = ["flow_entry", "flow_views", "opening_entry"]
 
 
 def flow_entry(flow: Flow) -> FlowEntry:
@@ -70,6 +71,44 @@ def flow_entry(flow: Flow) -> FlowEntry:
         "child_sa": flow.child_sa,
         "decrypted_packets": flow.decrypted_packets,
         "icv_failures": flow.icv_failures,
+        "opening": None if flow.opening is None else opening_entry(flow.opening),
+    }
+
+
+def opening_entry(opening: FlowOpening) -> OpeningEntry:
+    """The entry for what was opened of a flow."""
+    return {
+        "packets": opening.packets,
+        "opened": opening.opened,
+        "icv_wrong": opening.icv_wrong,
+        "padding_wrong": opening.padding_wrong,
+        "dummy": opening.dummy,
+        "truncated": opening.truncated,
+        "malformed": opening.malformed,
+        "skipped": opening.skipped,
+        "inner_octets": opening.inner_octets,
+        "tfc_octets": opening.tfc_octets,
+        "next_headers": _keyed(dict(sorted(opening.next_headers.items()))),
+        "algorithms": opening.algorithms,
+        "key_origin": opening.key_origin,
+        "verified": opening.is_verified,
+        "esn": opening.esn,
+        "reason": opening.reason,
+        "explanation": opening.explanation,
+        "remedy": opening.remedy,
+        "notes": list(opening.notes),
+        "conversations": [
+            {
+                "source": one.source,
+                "destination": one.destination,
+                "protocol": one.protocol,
+                "port": one.port,
+                "packets": one.packets,
+                "octets": one.octets,
+            }
+            for one in opening.conversations
+        ],
+        "conversations_dropped": opening.conversations_dropped,
     }
 
 
@@ -89,6 +128,7 @@ _FIELDS: Final[dict[str, Callable[[Flow], Any]]] = {
     "spi": lambda flow: f"{flow.spi:08x}",
     "encapsulation": lambda flow: flow.encapsulation.value,
     "certainty": lambda flow: _certainty(flow),
+    "opening": lambda flow: None if flow.opening is None else opening_entry(flow.opening),
 }
 
 

@@ -17,6 +17,7 @@ from ipsecanalyze.errors import Notice
 from ipsecanalyze.esp.arrival import Arrival, Circumstances
 from ipsecanalyze.esp.breaks import MergeError
 from ipsecanalyze.esp.distribution import Distribution, widen
+from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.esp.sequence import SequenceState
 
 __all__ = ["Flow", "FlowKey", "FlowTable"]
@@ -98,6 +99,8 @@ class Flow:
     """The id of the Child SA that it belongs to."""
     decrypted_packets: int = 0
     icv_failures: int = 0
+    opening: FlowOpening | None = None
+    """What keys opened of it, and why not the rest; None where no keys were given."""
     _first_arrival_ns: int = 0
     _last_arrival_ns: int = 0
     _tally: dict[int, int] = field(default_factory=dict)

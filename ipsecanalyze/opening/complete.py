@@ -1,9 +1,16 @@
-"""The one place where a ring of keys is completed by what the captures themselves tell, before ESP is opened."""
+"""The one place where a ring of keys is completed by what the captures themselves tell, before ESP is opened.
+
+Captures are read twice then, so standard input is spooled to a temporary file: `spooled`.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 
 from ipsecanalyze._fast import make_scanner
@@ -11,51 +18,71 @@ from ipsecanalyze._fast.contract import Limits, ScanOptions
 from ipsecanalyze.capture.packet import Datagram
 from ipsecanalyze.capture.pcapng import is_pcapng
 from ipsecanalyze.capture.source import open_source
-from ipsecanalyze.crypto.material import EspKeys
+from ipsecanalyze.errors import CaptureError
 from ipsecanalyze.keys import load_secrets
 from ipsecanalyze.keys.ring import KeyRing
-from ipsecanalyze.opening.ike import open_ike
 from ipsecanalyze.sa.tracker import Tracker
 
-__all__ = ["Path", "capture_secrets", "complete_ring"]
+__all__ = ["Path", "complete_ring", "has_ike", "spooled"]
 
 #: A file's path, or "-" for standard input.
 Path = str | os.PathLike[str]
 
 
+def has_ike(ring: KeyRing) -> bool:
+    """Whether ESP keys may follow from what is on the ring."""
+    return bool(ring.ike or ring.shared_secrets or ring.psks)
+
+
 def complete_ring(paths: Iterable[Path], ring: KeyRing) -> KeyRing:
-    """The ring, with the ESP and AH keys that follow from its IKE keys and the IKE messages of these captures.
+    """The ring, with the keys that captures hold (pcapng), and those that follow from IKE messages in them.
 
-    Captures that can be read only once (standard input, a pipe) are passed over. Raises CaptureError.
+    What can be read only once (standard input, a pipe) is not looked at. Captures that cannot be read are passed over:
+    who reads them next tells that.
     """
-    if not (ring.ike or ring.shared_secrets or ring.psks):
-        return ring
-    tracker = Tracker()
-
-    def feed(datagrams: list[Datagram]) -> None:
-        for datagram in datagrams:
-            tracker.feed(datagram)
-
-    for number, path in enumerate(paths):
-        name = os.fspath(path)
-        if name != "-" and FilePath(name).is_file():
-            make_scanner(ScanOptions(limits=Limits(flows=1)), path=name, capture=number).scan_file(name, feed)
+    files = [os.fspath(path) for path in paths if FilePath(path).is_file()]
+    limits = Limits(flows=1)
+    complete = KeyRing()
+    complete.merge(ring)
+    tracker = Tracker(limits)
+    wanted = has_ike(ring)
+    for capture, path in enumerate(files):
+        try:
+            if not wanted and not _is_pcapng(path):
+                continue
+            scanner = make_scanner(ScanOptions(limits=limits), path=path, capture=capture)
+            scanner.scan_file(path, lambda found: _feed(tracker, found))
+        except CaptureError:
+            continue
+        secrets = scanner.facts.decryption_secrets
+        if secrets:
+            complete.merge(load_secrets(secrets, path))
     tracker.finish()
-    return open_ike(tracker.ike_sas, tracker.messages, ring).ring
+    if not has_ike(complete):
+        return complete
+    # Here, not above: without IKE keys nothing of it is needed.
+    from ipsecanalyze.opening.ike import open_ike
+
+    return open_ike(tracker.ike_sas, tracker.messages, complete).ring
 
 
-def capture_secrets(path: Path) -> list[EspKeys]:
-    """The ESP and AH keys that a capture file has in Decryption Secrets Blocks (pcapng), wherever they stand in it.
+def _feed(tracker: Tracker, found: Iterable[Datagram]) -> None:
+    for datagram in found:
+        tracker.feed(datagram)
 
-    None for what can be read only once (standard input, a pipe). Raises CaptureError where it cannot be read.
-    """
-    name = os.fspath(path)
-    if name == "-" or not FilePath(name).is_file():
-        return []
-    with open_source(name) as source:
-        if not is_pcapng(source.read(28)):
-            return []
-    scanner = make_scanner(ScanOptions(limits=Limits(flows=1)), path=name)
-    scanner.scan_file(name, lambda _: None)
-    secrets = scanner.facts.decryption_secrets
-    return load_secrets(secrets, name).esp if secrets else []
+
+def _is_pcapng(path: str) -> bool:
+    with open_source(path) as source:
+        return is_pcapng(source.read(28))
+
+
+@contextmanager
+def spooled(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """The paths, with a temporary file in the place of standard input, which can be read more than once."""
+    if "-" not in paths:
+        yield list(paths)
+        return
+    with tempfile.NamedTemporaryFile(prefix="ipsecanalyze-") as spool:
+        shutil.copyfileobj(sys.stdin.buffer, spool, 1 << 20)
+        spool.flush()
+        yield [spool.name if path == "-" else path for path in paths]

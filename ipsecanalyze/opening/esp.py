@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from typing import Final
 
 from ipsecanalyze._fast import make_flow_table, make_scanner
@@ -15,13 +16,12 @@ from ipsecanalyze._fast.contract import Limits, Scanner, ScanOptions
 from ipsecanalyze.capture.packet import Datagram, DatagramKind
 from ipsecanalyze.capture.source import open_source
 from ipsecanalyze.crypto.esp import OpenedEsp
-from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.errors import CaptureError, DecryptError
 from ipsecanalyze.esp.flow import FlowKey
 from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.keys import load_keys
 from ipsecanalyze.keys.ring import KeyRing
-from ipsecanalyze.opening.complete import Path, capture_secrets, complete_ring
+from ipsecanalyze.opening.complete import Path, complete_ring, has_ike, spooled
 from ipsecanalyze.opening.keychain import KeyChain
 from ipsecanalyze.opening.lane import Lane
 from ipsecanalyze.opening.packets import PROTECTED, DecryptedPacket, Outer, ah_image, inner_packet
@@ -103,10 +103,6 @@ class Opening:
             inner, datagram.frame, datagram.time_ns, lane.key, spi, sequence, opened.next_header, datagram.capture
         )
 
-    def add_secrets(self, keys: list[EspKeys]) -> None:
-        """Take keys that a capture holds itself."""
-        self.chain.add(keys)
-
     def results(self) -> dict[FlowKey, FlowOpening]:
         """What became of each flow, in order of their first packets."""
         return {key: lane.finish() for key, lane in self.lanes.items()}
@@ -118,13 +114,14 @@ def open_file(
     capture: int = 0,
     limits: Limits | None = None,
     progress: Callable[[int], None] | None = None,
+    follow: Callable[[], bool] | None = None,
 ) -> Iterator[DecryptedPacket]:
     """The packets inside one capture. Raises CaptureError where it cannot be read."""
     limits = limits or Limits()
     options = ScanOptions(limits=limits, protected_datagrams=True)
     # Flows are counted by the scanner and thrown away.
     scanner = make_scanner(options, path=os.fspath(path), flows=make_flow_table(limits.flows, 16), capture=capture)
-    with open_source(path) as source:
+    with open_source(path, follow=follow) as source:
         while True:
             buffer = source.read(_CHUNK)
             for datagram in _fed(scanner, buffer, source.path):
@@ -156,7 +153,9 @@ def decrypt(
     tells why, flow by flow. Raises CaptureError or KeyFileError for what cannot be read.
     """
     paths: list[Path] = [path_or_paths] if isinstance(path_or_paths, str | os.PathLike) else list(path_or_paths)
-    opening = Opening(complete_ring(paths, as_ring(keys)), flows=(limits or Limits()).flows)
-    for capture, path in enumerate(paths):
-        opening.add_secrets(capture_secrets(path))
-        yield from open_file(opening, path, capture, limits)
+    ring = as_ring(keys)
+    with ExitStack() as stack:
+        files = stack.enter_context(spooled(paths)) if has_ike(ring) else paths
+        opening = Opening(complete_ring(files, ring), flows=(limits or Limits()).flows)
+        for capture, path in enumerate(files):
+            yield from open_file(opening, path, capture, limits)

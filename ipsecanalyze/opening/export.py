@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 
 from ipsecanalyze._fast import IMPLEMENTATION
 from ipsecanalyze._fast.contract import Limits, ScanOptions
 from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError
-from ipsecanalyze.opening.complete import Path, capture_secrets, complete_ring
+from ipsecanalyze.esp.flow import Flow
+from ipsecanalyze.keys.ring import KeyRing
+from ipsecanalyze.opening.complete import Path, complete_ring, has_ike, spooled
 from ipsecanalyze.opening.esp import Keys, Opening, as_ring, open_file
 from ipsecanalyze.opening.inner_file import InnerFile, Sink
 
-__all__ = ["write_inner"]
+__all__ = ["Nowhere", "open_flows", "write_inner"]
 
 _COMMENT = "inner packets of IPsec, with the times of the packets around them"
 
@@ -26,16 +29,55 @@ def write_inner(
     stream: Sink,
     *,
     limits: Limits | None = None,
+    follow: Callable[[], bool] | None = None,
     progress: Callable[[int], None] | None = None,
     errors: list[IpsecAnalyzeError] | None = None,
 ) -> tuple[Opening, int]:
     """Write the packets inside the ESP and AH of captures; returns what is known of the flows, and how many they were.
 
-    `progress` is called with the octets read so far. Raises CaptureError for a file that cannot be read at all; where
+    `progress` is called with the octets read so far. The end of the last file is waited at for more as long as
+    `follow()` says so. Raises CaptureError for a file that cannot be read at all; where
     `errors` is given, such errors are put there instead, and the other files are read.
     """
-    captures, limits = list(paths), limits or Limits()
-    opening = Opening(complete_ring(captures, as_ring(keys)), flows=limits.flows)
+    ring = as_ring(keys)
+    with ExitStack() as stack:
+        captures = list(paths)
+        if has_ike(ring):
+            captures = stack.enter_context(spooled(captures))
+        return _write(captures, complete_ring(captures, ring), stream, limits or Limits(), follow, progress, errors)
+
+
+def open_flows(paths: Iterable[Path], ring: KeyRing, flows: Iterable[Flow], limits: Limits) -> None:
+    """Open the packets of flows that are known already, and tell each flow what came of it.
+
+    `ring` is complete. Captures that cannot be read are passed over.
+    """
+    opening, _ = _write(list(paths), ring, Nowhere(), limits, None, None, [])
+    results = opening.results()
+    for flow in flows:
+        key = (flow.protocol, flow.source, flow.destination, flow.spi, flow.encapsulation)
+        flow.opening = result = results.get(key)
+        if result is not None:
+            flow.decrypted_packets, flow.icv_failures = result.opened, result.icv_wrong
+
+
+class Nowhere:
+    """Where packets are written that nobody wants, but for what is counted of them."""
+
+    def write(self, data: bytes) -> None:
+        """Throw it away."""
+
+
+def _write(
+    captures: list[Path],
+    ring: KeyRing,
+    stream: Sink,
+    limits: Limits,
+    follow: Callable[[], bool] | None,
+    progress: Callable[[int], None] | None,
+    errors: list[IpsecAnalyzeError] | None,
+) -> tuple[Opening, int]:
+    opening = Opening(ring, flows=limits.flows)
     out = InnerFile(stream, _COMMENT)
     before = 0
     for capture, path in enumerate(captures):
@@ -48,8 +90,7 @@ def write_inner(
                 progress(before + octets)  # noqa: B023 - called while this is what it was
 
         try:
-            opening.add_secrets(capture_secrets(path))
-            _write_file(opening, out, path, capture, limits, report)
+            _write_file(opening, out, path, capture, limits, report, follow if capture == len(captures) - 1 else None)
         except CaptureError as error:
             if errors is None:
                 raise
@@ -66,13 +107,14 @@ def _write_file(
     capture: int,
     limits: Limits,
     progress: Callable[[int], None],
+    follow: Callable[[], bool] | None,
 ) -> None:
     if IMPLEMENTATION == "c":
         from ipsecanalyze.opening.rows import RowScanner
 
         options = ScanOptions(limits=limits, protected_datagrams=True)
         scanner = RowScanner(opening, out, options, path=os.fspath(path), capture=capture)
-        scanner.scan_file(os.fspath(path), lambda _: None, progress)
+        scanner.scan_file(os.fspath(path), lambda _: None, progress, follow)
         return
-    for packet in open_file(opening, path, capture, limits, progress):
+    for packet in open_file(opening, path, capture, limits, progress, follow):
         out.add(packet)

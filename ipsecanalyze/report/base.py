@@ -34,7 +34,7 @@ class JsonReport:
         for name, value in document.items():
             stream.write(f"{opening}{encode(name)}: ")
             opening = ",\n"
-            if isinstance(value, str):
+            if value is None or isinstance(value, str | int):
                 stream.write(encode(value))
                 continue
             separator = "[\n"

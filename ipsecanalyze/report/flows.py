@@ -29,6 +29,7 @@ _PARTS = {
     "sizes": _DISTRIBUTION,
     "gaps_ns": _DISTRIBUTION,
     "replay_window_drops": ("32", "64", "128", "1024", "4096"),
+    "opening": ("opened", "icv_wrong", "padding_wrong", "dummy", "truncated", "algorithms", "reason", "explanation"),
 }
 
 
@@ -107,7 +108,7 @@ def _row(flow: FlowEntry) -> Iterator[object]:
         if isinstance(value, int):
             yield value
         elif name in _PARTS:
-            yield from (csv_cell(value[part]) for part in _PARTS[name])
+            yield from ("" if value is None else csv_cell(value[part]) for part in _PARTS[name])
         elif isinstance(value, dict):
             yield " ".join([f"{key}:{count}" for key, count in value.items()])
         elif isinstance(value, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ipsecanalyze.report.opened import opened_words
 from ipsecanalyze.report.text import integer, plural
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ def verdict(flow: FlowEntry) -> list[tuple[str, str]]:
     The styles are "good", "notice", "bad" and "quiet".
     """
     told = _problems(flow) or [("complete", "good")]
+    opening = flow["opening"]
+    if opening is not None:
+        told += opened_words(opening)
     if flow["certainty"] == "inferred":
         told.append(("inferred", "quiet"))
     elif flow["inferred_packets"]:

@@ -9,8 +9,15 @@ from __future__ import annotations
 
 from ipsecanalyze.shapes.capture import CaptureEntry, CountsEntry
 from ipsecanalyze.shapes.common import AlgorithmEntry, IcmpErrorEntry, WarningEntry
-from ipsecanalyze.shapes.document import FindingEntry, FlowsDocument, MessagesDocument, SummaryDocument
-from ipsecanalyze.shapes.flow import BreakEntry, DistributionEntry, FlowEntry
+from ipsecanalyze.shapes.document import (
+    DecryptDocument,
+    DecryptFlowEntry,
+    FindingEntry,
+    FlowsDocument,
+    MessagesDocument,
+    SummaryDocument,
+)
+from ipsecanalyze.shapes.flow import BreakEntry, DistributionEntry, FlowEntry, InnerEntry, OpeningEntry
 from ipsecanalyze.shapes.ike import (
     AuthenticationEntry,
     ChildSaEntry,
@@ -30,6 +37,8 @@ __all__ = [
     "CaptureEntry",
     "ChildSaEntry",
     "CountsEntry",
+    "DecryptDocument",
+    "DecryptFlowEntry",
     "DistributionEntry",
     "ExchangeEntry",
     "FindingEntry",
@@ -37,10 +46,12 @@ __all__ = [
     "FlowsDocument",
     "IcmpErrorEntry",
     "IkeSaEntry",
+    "InnerEntry",
     "MessageEntry",
     "MessagesDocument",
     "MoveEntry",
     "NotifyEntry",
+    "OpeningEntry",
     "PayloadEntry",
     "PeerEntry",
     "SelectorsEntry",

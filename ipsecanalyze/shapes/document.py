@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from ipsecanalyze.shapes.capture import CaptureEntry
-from ipsecanalyze.shapes.common import WarningEntry
-from ipsecanalyze.shapes.flow import FlowEntry
+from ipsecanalyze.shapes.common import Count, EspSpi, WarningEntry
+from ipsecanalyze.shapes.flow import FlowEntry, OpeningEntry
 from ipsecanalyze.shapes.ike import ChildSaEntry, IkeSaEntry
 from ipsecanalyze.shapes.message import MessageEntry
 
-__all__ = ["FindingEntry", "FlowsDocument", "MessagesDocument", "SummaryDocument"]
+__all__ = [
+    "DecryptDocument",
+    "DecryptFlowEntry",
+    "FindingEntry",
+    "FlowsDocument",
+    "MessagesDocument",
+    "SummaryDocument",
+]
 
 
 class FindingEntry(TypedDict):
@@ -81,3 +88,37 @@ class MessagesDocument(TypedDict):
     """IKE messages, in order of capture (bounded)."""
     warnings: list[WarningEntry]
     """What the analysis itself has to say: limits that were reached and what they dropped."""
+
+
+class DecryptFlowEntry(TypedDict):
+    """What was opened of an ESP or AH flow."""
+
+    protocol: Literal["ESP", "AH"]
+    """What protects the packets."""
+    source: str
+    """Who sends."""
+    destination: str
+    """Who receives."""
+    spi: EspSpi
+    """The receiver's SPI."""
+    encapsulation: Literal["none", "udp", "tcp"]
+    """What stands between IP and ESP."""
+    opening: OpeningEntry
+    """What became of its packets."""
+
+
+class DecryptDocument(TypedDict):
+    """What `decrypt --format json` prints."""
+
+    schema: Literal["ipsecanalyze.decrypt/1"]
+    """The version of this document."""
+    captures: list[str]
+    """The files that were read, as they were given."""
+    output: str | None
+    """The file that was written; null where none was."""
+    packets: Count
+    """Packets in it."""
+    flows: list[DecryptFlowEntry]
+    """ESP and AH flows, one way each, in order of their first packet."""
+    warnings: list[WarningEntry]
+    """Keys that could not be read, and limits that were reached."""

@@ -6,7 +6,7 @@ from typing import Literal, TypedDict
 
 from ipsecanalyze.shapes.common import Count, EspSpi, IcmpErrorEntry
 
-__all__ = ["BreakEntry", "DistributionEntry", "FlowEntry"]
+__all__ = ["BreakEntry", "DistributionEntry", "FlowEntry", "InnerEntry", "OpeningEntry"]
 
 
 class DistributionEntry(TypedDict):
@@ -39,6 +39,70 @@ class BreakEntry(TypedDict):
     """The number before, with 64 bits."""
     to_sequence: int
     """The number behind, with 64 bits."""
+
+
+class InnerEntry(TypedDict):
+    """A conversation inside a flow that was opened."""
+
+    source: str
+    """Address of the inner packets' sender."""
+    destination: str
+    """Address of their receiver."""
+    protocol: str
+    """"tcp", "udp", "icmp" and others, "protocol 200" for those without a name."""
+    port: Count | None
+    """The smaller of the two ports, as a rule the service's."""
+    packets: Count
+    """Inner packets."""
+    octets: Count
+    """Octets of the inner IP packets."""
+
+
+class OpeningEntry(TypedDict):
+    """What became of a flow's packets when they were opened with keys."""
+
+    packets: Count
+    """Packets that were looked at."""
+    opened: Count
+    """Opened, dummies among them."""
+    icv_wrong: Count
+    """The ICV was wrong with every key that was tried."""
+    padding_wrong: Count
+    """The padding is not 1, 2, 3, ... (RFC 4303 §2.4); opened all the same where the ICV was right."""
+    dummy: Count
+    """Dummy packets (next header 59, RFC 4303 §2.6)."""
+    truncated: Count
+    """Cut by the snap length: nothing to verify."""
+    malformed: Count
+    """Too short, no whole cipher blocks, or with contents that cannot be decompressed."""
+    skipped: Count
+    """Not tried any more after many in vain."""
+    inner_octets: Count
+    """Octets of the inner packets, without TFC padding."""
+    tfc_octets: Count
+    """Octets of TFC padding (RFC 4303 §2.7)."""
+    next_headers: dict[str, Count]
+    """IP protocol number of what was inside → packets: 4 and 41 in tunnel mode."""
+    algorithms: str
+    """Of the key that opened it; empty where none did."""
+    key_origin: str
+    """Where that key came from: file and line, or what it was derived from."""
+    verified: bool
+    """False: the key came without a way to verify it; that the contents make sense is all there is."""
+    esn: bool | None
+    """Extended sequence numbers."""
+    reason: str
+    """Why packets were not opened: a slug (docs/command.md lists them); empty where all were."""
+    explanation: str
+    """The same in words."""
+    remedy: str
+    """What would help."""
+    notes: list[str]
+    """Where the key fitted otherwise than its file says."""
+    conversations: list[InnerEntry]
+    """What talks inside, most packets first (bounded)."""
+    conversations_dropped: Count
+    """Packets of further conversations."""
 
 
 class FlowEntry(TypedDict):
@@ -140,3 +204,5 @@ class FlowEntry(TypedDict):
     """Packets that were opened with keys."""
     icv_failures: Count
     """Packets whose integrity check failed."""
+    opening: OpeningEntry | None
+    """What keys opened, and why not the rest; null where no keys were given."""
