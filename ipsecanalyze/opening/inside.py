@@ -67,7 +67,7 @@ class Inside:
         if first == 0x45 and packet[6:8] in WHOLE:
             # Addresses and ports are in a row; the protocol in front.
             key = packet[9:10] + packet[12:24]
-        elif first >> 4 == 6 and packet[6] in _PLAIN_V6:
+        elif first >> 4 == 6 and octets >= 40 and packet[6] in _PLAIN_V6:
             key = packet[6:7] + packet[8:44]
         else:
             key = b""

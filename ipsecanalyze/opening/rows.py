@@ -96,7 +96,7 @@ class _RowIntake(NativeIntake):
                     plain = decrypt(quick.salt + head[8:], view[start + 16 : start + captured], head[:8])
                     padding = plain[-2]
                 except InvalidTag:
-                    padding = 0xFFFF
+                    plain, padding = b"", 0
                 if len(plain) < padding + 2:
                     # Once more, in full: which key and why not, is known there.
                     del self._quick[flow]
