@@ -140,11 +140,17 @@ def derive(captures: tuple[str, ...], paths: tuple[str, ...], to: str | None, ou
     """
     if to is not None and to.startswith("wireshark") and output in (None, "-"):
         raise UsageError(f"--to {to} needs -o")
+    from ipsecanalyze.capture.reader import open_capture
+    from ipsecanalyze.opening.complete import complete_ring
+
+    for capture in captures:
+        if capture == "-" or (os.path.exists(capture) and not os.path.isfile(capture) and not os.path.isdir(capture)):  # noqa: PTH110, PTH112, PTH113 - names need not be valid text
+            raise UsageError(f"{capture}: keys are derived from files, not from what can be read only once")
+        with open_capture(capture):  # raises where it is no capture, which the rest passes over
+            pass
     ring = _load(paths)
     if ring is None:
         return UNREADABLE
-    from ipsecanalyze.opening.complete import complete_ring
-
     complete = complete_ring(captures, ring)
     if to is None:
         _write(output, "".join(f"{terminal(line)}\n" for line in _lines(complete, secrets=False)), private=False)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ipsecanalyze.crypto.material import EspKeys, IkeKeys, Psk, SharedSecret
 from ipsecanalyze.keys.reader import Sink, from_hex
 from ipsecanalyze.keys.ring import Key, KeyRing
-from ipsecanalyze.keys.suites import split_salt
+from ipsecanalyze.keys.suites import CIPHERS, split_salt
 
 __all__ = ["SCHEMA", "DocumentReader", "document", "recognises", "write_json"]
 
@@ -152,9 +152,11 @@ def _key(kind: type[Key], digits: int, entry: Any) -> Key:
         raise ValueError('it has no "value"')
     key = kind(**values)
     if isinstance(key, EspKeys):
-        split_salt(key.encryption, key.encryption_key + key.salt)
         if key.protocol not in ("ESP", "AH"):
             raise ValueError('"protocol" is neither "ESP" nor "AH"')
+        if key.protocol == "ESP" and key.encryption in CIPHERS:
+            encryption_key, salt = split_salt(key.encryption, key.encryption_key + key.salt)
+            key = replace(key, encryption_key=encryption_key, salt=salt)
     return key
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -35,8 +36,11 @@ _CHUNK: Final = 1 << 20
 _MAX_LINE: Final = 64 << 10
 _MAX_FILES: Final = 10_000
 _MAX_DEPTH: Final = 8
-#: How deep files may name files (tcpdump's "file NAME").
-_MAX_INCLUDES: Final = 4
+#: A document of JSON may be a single line; `document.py` has the same limit.
+_MAX_DOCUMENT: Final = 64 << 20
+#: How deep files may name files (tcpdump's "file NAME"), and how many are named in all.
+_MAX_DEPTH_OF_NAMES: Final = 4
+_MAX_NAMED: Final = 100
 
 
 def load_keys(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> KeyRing:
@@ -48,7 +52,7 @@ def load_keys(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) 
     ring = KeyRing()
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         name = os.fspath(path)
-        if name != "-" and Path(name).is_dir():
+        if name != "-" and os.path.isdir(name):  # noqa: PTH112 - `Path.is_dir` raises where a name is too long
             _read_folder(ring, name)
         else:
             _read_file(ring, name, seen=())
@@ -96,9 +100,19 @@ def _told(ring: KeyRing, error: OSError) -> None:
     ring.tell(os.fsdecode(error.filename or ""), None, f"cannot be read: {error.strerror}")
 
 
-def _read_file(ring: KeyRing, path: str, *, seen: tuple[str, ...], in_folder: bool = False) -> None:
+@dataclass(slots=True)
+class _Named:
+    """Counts the files that others name."""
+
+    count: int = 0
+
+
+def _read_file(
+    ring: KeyRing, path: str, *, seen: tuple[str, ...], named: _Named | None = None, in_folder: bool = False
+) -> None:
     name = "standard input" if path == "-" else path
-    sink = Sink(ring, name, partial(_include, ring, path, (*seen, path)), in_folder=in_folder)
+    named = _Named() if named is None else named
+    sink = Sink(ring, name, partial(_include, ring, path, (*seen, path), named), in_folder=in_folder)
     try:
         with open_source(path) as source:
             first = source.read(_CHUNK)
@@ -132,14 +146,20 @@ def _read_capture(ring: KeyRing, path: str) -> None:
     ring.merge(found)
 
 
-def _include(ring: KeyRing, path: str, seen: tuple[str, ...], name: str) -> None:
+def _include(ring: KeyRing, path: str, seen: tuple[str, ...], named: _Named, name: str) -> None:
     """The file that another one names, beside that one."""
     wanted = str(Path(path).parent / name)
-    if len(seen) > _MAX_INCLUDES or wanted in seen:
+    if len(seen) > _MAX_DEPTH_OF_NAMES or wanted in seen:
         raise ValueError("files name files in a ring, or too deeply")
-    if not Path(wanted).is_file():
+    if not os.path.isfile(wanted):  # noqa: PTH113 - as above
         raise ValueError("it names a file that is not there")
-    _read_file(ring, wanted, seen=seen)
+    named.count += 1
+    if named.count > _MAX_NAMED:
+        raise ValueError(f"more than {_MAX_NAMED} files are named; the rest is not read")
+    try:
+        _read_file(ring, wanted, seen=seen, named=named)
+    except KeyFileError as error:
+        raise ValueError(f"it names a file that cannot be read: {error.args[0]}") from error
 
 
 def _chunks(first: bytes, source: Source) -> Iterator[bytes]:
@@ -151,28 +171,32 @@ def _chunks(first: bytes, source: Source) -> Iterator[bytes]:
 def _lines(chunks: Iterator[bytes], sink: Sink) -> Iterator[str]:
     """Lines without their ends; sets the sink's line number. What is not UTF-8 survives a round trip."""
     rest, cut, number = b"", False, 0
+    longest = _MAX_LINE
     for chunk in chunks:
+        if not number and not cut and (rest + chunk[:1])[:1] == b"{":
+            longest = _MAX_DOCUMENT
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             number += 1
             sink.line = number
             if not cut:
-                yield _text(line, number)
+                yield _text(line, number, longest)
             cut = False
-        if len(rest) > _MAX_LINE:
+            longest = _MAX_LINE
+        if len(rest) > longest:
             if not cut:
                 sink.line = number + 1
-                yield _text(rest[:_MAX_LINE], number + 1)
+                yield _text(rest, number + 1, longest)
             rest, cut = b"", True
     if rest and not cut:
         sink.line = number + 1
-        yield _text(rest, number + 1)
+        yield _text(rest, number + 1, longest)
 
 
-def _text(line: bytes, number: int) -> str:
+def _text(line: bytes, number: int, longest: int) -> str:
     if number == 1 and line.startswith(b"\xef\xbb\xbf"):
         line = line[3:]
-    return line[:_MAX_LINE].rstrip(b"\r").decode("utf-8", "surrogateescape")
+    return line[:longest].rstrip(b"\r").decode("utf-8", "surrogateescape")
 
 
 def _read_lines(sink: Sink, lines: Iterable[str]) -> list[str]:

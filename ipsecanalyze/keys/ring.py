@@ -6,8 +6,11 @@ say; lookups are by hash, so that neither many keys nor many lookups become quad
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import chain, islice
 from typing import Final, TypeAlias
 
 from ipsecanalyze.crypto.material import EspKeys, IkeKeys, Psk, SharedSecret
@@ -55,10 +58,13 @@ class KeyRing:
         self._esp_by_spi: dict[int | None, list[int]] = {}
         self._ike: list[IkeKeys] = []
         self._ike_known: dict[tuple[int, bytes, bytes], list[int]] = {}
-        self._ike_by_spi: dict[int, set[int]] = {}
+        #: Version, SPIi → places, ascending where the SPI is 0.
+        self._ike_by_spi: dict[tuple[int, int], dict[int, None]] = {}
         self._secrets: dict[bytes, SharedSecret] = {}
         self._secrets_by_spi: dict[int, list[SharedSecret]] | None = None
         self._psks: dict[tuple[bytes, tuple[str, ...], bool], Psk] = {}
+        self._ppks: list[Psk] = []
+        self._psks_by_name: dict[str | None, list[Psk]] | None = None
         self.add(*keys)
 
     @property
@@ -80,6 +86,10 @@ class KeyRing:
     def psks(self) -> list[Psk]:
         """All pre-shared keys and PPKs."""
         return list(self._psks.values())
+
+    def ppks(self, most: int) -> list[Psk]:
+        """The first PPKs (RFC 8784), as many as wanted."""
+        return self._ppks[:most]
 
     def add(self, *keys: Key) -> None:
         """Hang keys on the ring."""
@@ -122,31 +132,46 @@ class KeyRing:
         ]
         return [self._esp[place] for _, _, place in sorted(ranked)]
 
-    def ike_for(self, spi_i: int, spi_r: int) -> list[IkeKeys]:
-        """Candidates for an IKE SA: its generations in their order, then keys whose SPIs are not known."""
-        sure = [self._ike[place] for place in sorted(self._ike_by_spi.get(spi_i, ()))] if spi_i else []
-        sure = [keys for keys in sure if not (keys.spi_r and spi_r) or keys.spi_r == spi_r]
-        return sure + [self._ike[place] for place in sorted(self._ike_by_spi.get(0, ()))]
+    def ike_for(
+        self, spi_i: int, spi_r: int, *, version: int | None = None, strays: int | None = None
+    ) -> list[IkeKeys]:
+        """Candidates for an IKE SA: its generations in their order, then keys whose SPIs are not known.
 
-    def shared_secrets_for(self, spi_i: int, spi_r: int) -> list[SharedSecret]:
-        """Results of key exchanges of an IKE SA in their order, then those whose IKE SA is not known."""
+        Of these there may be very many: `strays` says how many are wanted.
+        """
+        versions = (1, 2) if version is None else (version,)
+        places = [place for one in versions for place in self._ike_by_spi.get((one, spi_i), ())] if spi_i else []
+        sure = [self._ike[place] for place in sorted(places)]
+        sure = [keys for keys in sure if not (keys.spi_r and spi_r) or keys.spi_r == spi_r]
+        unknown = merge(*(self._ike_by_spi.get((one, 0), ()) for one in versions))
+        return sure + [self._ike[place] for place in islice(unknown, strays)]
+
+    def shared_secrets_for(self, spi_i: int, spi_r: int, *, strays: int | None = None) -> list[SharedSecret]:
+        """Results of key exchanges of an IKE SA in their order, then (`strays` many) those of unknown IKE SAs."""
         if self._secrets_by_spi is None:
             self._secrets_by_spi = {}
             for secret in self._secrets.values():
                 self._secrets_by_spi.setdefault(secret.spi_i, []).append(secret)
         sure = self._secrets_by_spi.get(spi_i, []) if spi_i else []
         sure = [secret for secret in sure if not (secret.spi_r and spi_r) or secret.spi_r == spi_r]
-        return sure + self._secrets_by_spi.get(0, [])
+        return sure + self._secrets_by_spi.get(0, [])[:strays]
 
-    def psks_for(self, *identities: str | None) -> list[Psk]:
-        """Pre-shared keys: those for most of these identities or addresses, then those for anybody, then all others."""
-        wanted = {identity.lower().lstrip("@") for identity in identities if identity}
+    def psks_for(self, *identities: str | None, most: int | None = None) -> list[Psk]:
+        """Pre-shared keys: those for most of these identities or addresses, then those for anybody, then all others.
 
-        def rank(psk: Psk) -> tuple[int, int]:
-            hits = len(wanted.intersection(name.lower().lstrip("@") for name in psk.identities))
-            return (-hits, 0) if hits else (0, 1 if psk.identities else 0)
-
-        return sorted(self._psks.values(), key=rank)
+        `most` says how many are wanted. PPKs are not among them.
+        """
+        by_name = self._psks_by_name
+        if by_name is None:
+            by_name = self._psks_by_name = {}
+            for psk in self._psks.values():
+                for name in {_plain(name) for name in psk.identities} or (None,) if not psk.is_ppk else ():
+                    by_name.setdefault(name, []).append(psk)
+        wanted = {_plain(identity) for identity in identities if identity}
+        hits = Counter(psk for name in sorted(wanted) for psk in by_name.get(name, ()))
+        others = (psk for psk in self._psks.values() if psk.identities and not psk.is_ppk and psk not in hits)
+        found = chain((psk for psk, _ in hits.most_common()), by_name.get(None, ()), others)
+        return list(islice(found, most))
 
     def __len__(self) -> int:
         return len(self._esp) + len(self._ike) + len(self._secrets) + len(self._psks)
@@ -209,13 +234,13 @@ class KeyRing:
             if _compatible(known, keys):
                 self._ike[place] = complete = _union(known, keys)
                 if complete.spi_i != known.spi_i:
-                    self._ike_by_spi[known.spi_i].remove(place)
-                    self._ike_by_spi.setdefault(complete.spi_i, set()).add(place)
+                    del self._ike_by_spi[known.version, known.spi_i][place]
+                    self._ike_by_spi.setdefault((known.version, complete.spi_i), {})[place] = None
                 return
         if self._is_full(len(self._ike)):
             return
         places.append(len(self._ike))
-        self._ike_by_spi.setdefault(keys.spi_i, set()).add(len(self._ike))
+        self._ike_by_spi.setdefault((keys.version, keys.spi_i), {})[len(self._ike)] = None
         self._ike.append(keys)
 
     def _add_secret(self, secret: SharedSecret) -> None:
@@ -229,8 +254,18 @@ class KeyRing:
         self._secrets_by_spi = None
 
     def _add_psk(self, psk: Psk) -> None:
-        if not self._is_full(len(self._psks)):
-            self._psks.setdefault((psk.value, psk.identities, psk.is_ppk), psk)
+        identity = (psk.value, psk.identities, psk.is_ppk)
+        if identity in self._psks or self._is_full(len(self._psks)):
+            return
+        self._psks[identity] = psk
+        self._psks_by_name = None
+        if psk.is_ppk:
+            self._ppks.append(psk)
+
+
+def _plain(identity: str) -> str:
+    """An identity for comparison."""
+    return identity.lower().lstrip("@")
 
 
 def _rank(keys: EspKeys, source: str | None, destination: str | None) -> int:

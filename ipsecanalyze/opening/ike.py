@@ -52,9 +52,8 @@ def open_ike(ike_sas: Sequence[IkeSa], messages: Sequence[MessageRecord], ring: 
     return result
 
 
-def _inherit(heir: IkeSa, sa: IkeSa) -> None:
+def _inherit(heir: IkeSa, sa: IkeSa, *, same: bool) -> None:
     """Nobody proves again who he is when an IKE SA is replaced; either side may have asked for it."""
-    same = heir.initiator.address == sa.initiator.address
     sides = (sa.initiator, sa.responder) if same else (sa.responder, sa.initiator)
     methods = (sa.authentication_initiator, sa.authentication_responder)
     heir.initiator.identity, heir.responder.identity = sides[0].identity, sides[1].identity
@@ -69,6 +68,6 @@ def _link(ike_sas: Sequence[IkeSa], revealed: dict[str, Revealed], by_spis: dict
             if heir is None or heir is sa:
                 continue
             heir.rekeys = sa.id
-            _inherit(heir, sa)
+            _inherit(heir, sa, same=spis not in revealed[sa.id].turned)
             sa.state, sa.certainty, sa.reason = State.REKEYED, Certainty.OBSERVED, f"replaced by {heir.id}"
             sa.outcome, heir.outcome = describe(sa), describe(heir)

@@ -8,11 +8,12 @@ What is opened is observed: states that were only concluded are corrected. Never
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Final
 
 from ipsecanalyze.crypto.ike import OpenedIke
 from ipsecanalyze.crypto.ikev2 import intermediate_auth, rekeyed_keys, with_ppk
-from ipsecanalyze.crypto.material import IkeKeys
+from ipsecanalyze.crypto.material import IkeKeys, SharedSecret
 from ipsecanalyze.crypto.suite import ChildSuite
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.ike.chain import parse_payloads
@@ -32,14 +33,14 @@ from ipsecanalyze.ike.payloads import (
 )
 from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.revealed import Revealed, RevealedChild
-from ipsecanalyze.opening.v2_auth import SidesProof, judge
+from ipsecanalyze.opening.v2_auth import PSKS_TRIED, SidesProof, judge
 from ipsecanalyze.opening.v2_children import IKE, chosen_proposal, derive, describe_child, find, ike_suite
 from ipsecanalyze.opening.v2_keys import SECRETS_TRIED, Beginning, KeyTrial
 from ipsecanalyze.registry import ikev2
 from ipsecanalyze.registry.eap import EapType
 from ipsecanalyze.sa.algorithms import suites_v2
 from ipsecanalyze.sa.outcome import describe
-from ipsecanalyze.sa.records import Certainty, IkeSa, MessageRecord, NotifySeen, State
+from ipsecanalyze.sa.records import Algorithm, Certainty, IkeSa, MessageRecord, NotifySeen, State
 from ipsecanalyze.sa.states import Event, advance
 
 __all__ = ["Beginnings", "open_v2"]
@@ -57,6 +58,7 @@ _NAT_HASHES: Final = (
     int(ikev2.NotifyType.NAT_DETECTION_SOURCE_IP),
     int(ikev2.NotifyType.NAT_DETECTION_DESTINATION_IP),
 )
+_AUTHENTICATION_FAILED: Final = int(ikev2.NotifyType.AUTHENTICATION_FAILED)
 #: Notifies kept of one IKE SA, and messages whose fragments wait for the rest.
 _NOTIFIES, _FRAGMENTED = 256, 64
 #: Errors that end an IKE SA before it is one (RFC 7296 §2.21.2); others refuse a Child SA only.
@@ -91,7 +93,9 @@ class _Session:
         self._beginning = beginnings.get(self._spis)
         self._proofs = {True: SidesProof(), False: SidesProof()}
         self._trial: KeyTrial | None = None
-        self._opened: dict[int, Payloads | None] = {}
+        #: Messages by their octets: frame numbers are not unique where there are several captures.
+        self._opened: dict[bytes, Payloads | None] = {}
+        self._taken: set[tuple[int, bool, bool]] = set()
         self._fragments: dict[tuple[int, bool, bool, int], dict[int, OpenedIke]] = {}
         self._requests: dict[tuple[int, bool], tuple[MessageRecord, Payloads]] = {}
         self._auth_request: Payloads = ()
@@ -99,6 +103,10 @@ class _Session:
         self._intermediate_known = True
         self._intermediates = 0
         self._auth_id = -1  # of the first IKE_AUTH message
+        self._is_unfinished = False
+        """The last answer that was opened is in the middle of EAP."""
+        self._exchanges = 0
+        """Key exchanges so far, in clear messages and opened ones."""
 
     # The beginning
 
@@ -109,6 +117,8 @@ class _Session:
             message = record.message
             if message.exchange_type != _SA_INIT:
                 break
+            if record.retransmission_of is not None:
+                continue
             if not record.is_response:
                 request = record
                 continue
@@ -120,6 +130,7 @@ class _Session:
             if suite is None:
                 continue
             self._beginning = Beginning(suite, nonce_i.data, nonce_r.data)
+            self._exchanges = 1
             self._proofs[True] = SidesProof(request.datagram.payload, nonce_r.data)
             self._proofs[False] = SidesProof(record.datagram.payload, nonce_i.data)
             break
@@ -134,9 +145,9 @@ class _Session:
         message = record.message
         if not message.is_encrypted or self._trial is None:
             return
-        frame = record.datagram.frame
-        if record.retransmission_of is not None and record.retransmission_of in self._opened:
-            record.opened = self._opened[record.retransmission_of]
+        octets = record.datagram.payload
+        if octets in self._opened:
+            record.opened = self._opened[octets]
             return
         if record.datagram.truncated:
             self._revealed.failed["the capture cut the message (snap length)"] += 1
@@ -151,19 +162,22 @@ class _Session:
         if opened.fragment_number:
             joined = self._join(record, opened)
             if joined is None:
-                self._opened[frame] = None
+                self._opened[octets] = None
                 return
             chain, first_type = joined
             record.notes.append("last fragment: the message is complete")
         payloads, _, notices = parse_payloads(chain, first_type, 2)
         for notice in notices[:4]:
             record.notes.append(f"inside: {notice.message}")
-        record.opened = self._opened[frame] = payloads
+        record.opened = self._opened[octets] = payloads
         self._read(record, payloads, opened, (chain, first_type))
 
     def _join(self, record: MessageRecord, opened: OpenedIke) -> tuple[bytes, int] | None:
         """The chain that a fragment completes (RFC 7383 §2.6); None while others are missing."""
         message = record.message
+        if opened.fragment_number > opened.total_fragments:
+            record.notes.append("a fragment beyond the last one")
+            return None
         key = (message.message_id, message.is_response, message.from_initiator, opened.total_fragments)
         pieces = self._fragments.get(key)
         if pieces is None:
@@ -179,6 +193,13 @@ class _Session:
     def _read(self, record: MessageRecord, payloads: Payloads, opened: OpenedIke, chain: tuple[bytes, int]) -> None:
         message = record.message
         by_initiator = record.from_initiator is not record.is_response
+        identity = (message.message_id, by_initiator, bool(record.is_response))
+        if identity in self._taken:
+            record.notes.append("another message with this message ID was read before: it changes nothing")
+            return
+        self._taken.add(identity)
+        if message.exchange_type != _AUTH:
+            self._is_unfinished = False
         self._note_notifies(record, payloads)
         kind, key = message.exchange_type, (message.message_id, by_initiator)
         if kind == _AUTH:
@@ -187,6 +208,7 @@ class _Session:
             self._read_intermediate(record, payloads, opened, chain)
         elif kind in (_INFORMATIONAL, _CHILD):
             self._read_deletes(record, payloads)
+            self._read_refusal(record, payloads)
         if not record.is_response:
             self._requests[key] = (record, payloads)
             while len(self._requests) > _FRAGMENTED:
@@ -239,11 +261,10 @@ class _Session:
         if trial is None or trial.current is None or beginning is None:
             return
         proof.intermediate = self._int_auth()
-        psks = self._ring.psks_for(
-            sa.initiator.identity, sa.responder.identity, sa.initiator.address, sa.responder.address
-        )
+        sides = (sa.initiator.identity, sa.responder.identity, sa.initiator.address, sa.responder.address)
+        psks = self._ring.psks_for(*sides, most=PSKS_TRIED)
         prf = beginning.suite.prf
-        verdict = judge(auth, proof, trial.current.keys, prf, psks, of_initiator=from_initiator)
+        verdict = judge(auth, proof, self._generations(prf), prf, psks, of_initiator=from_initiator)
         if verdict:
             record.notes.append(verdict)
 
@@ -258,10 +279,12 @@ class _Session:
         sa = self._sa
         errors = [p for p in payloads if isinstance(p, NotifyPayload) and p.is_error]
         fatal = next((error for error in errors if error.notify_type in _FATAL), None)
+        # With EAP in it, only one side has proved itself so far (RFC 7296 §2.16).
+        self._is_unfinished = fatal is None and find(payloads, EapPayload) is not None
         if fatal is not None and not has_auth:
             sa.state, sa.certainty, sa.reason = State.FAILED, Certainty.OBSERVED, ""
             sa.established_ns = sa.closed_ns = None
-        elif has_auth:
+        elif has_auth and not self._is_unfinished:
             sa.state = advance(sa.state, Event.AUTHENTICATED)
             sa.established_ns = record.datagram.time_ns
             if sa.state is State.ESTABLISHED:
@@ -289,6 +312,7 @@ class _Session:
                 beginning.suite.prf, sk_p, octets, opened.offset, chain, self._intermediate[side]
             )
         if record.is_response and find(payloads, KePayload) is not None:
+            self._exchanges += 1
             trial.add_generation()
 
     # CREATE_CHILD_SA
@@ -322,7 +346,7 @@ class _Session:
         if prf is None:
             child.missing = "the PRF of its IKE SA is not known: IKE_SA_INIT is not in the capture"
             return
-        secrets = self._ring.shared_secrets_for(*self._spis)
+        secrets = self._secrets(child.chosen) if child.has_key_exchange else []
         try:
             derive(child, suite, self._generations(prf), prf, nonces, secrets, by_initiator=by_initiator)
         except DecryptError as error:
@@ -332,10 +356,22 @@ class _Session:
         """The keys that Child SAs may be derived from: those in use, with each PPK too (RFC 8784 §3)."""
         assert self._trial is not None and self._trial.current is not None  # noqa: S101, PT018 - for the type checker
         keys = self._trial.current.keys
-        found = [keys]
+        found = self._trial.alike
         if keys.sk_d:
-            found += [with_ppk(keys, prf, psk.value) for psk in self._ring.psks[:SECRETS_TRIED] if psk.is_ppk]
+            found += [with_ppk(keys, prf, psk.value) for psk in self._ring.ppks(SECRETS_TRIED)]
         return found
+
+    def _secrets(self, chosen: Sequence[Algorithm]) -> list[SharedSecret]:
+        """Shared secrets for a key exchange of this IKE SA: those of its method, the likeliest first.
+
+        Logs have them in the order of the exchanges, and there may be more than are tried.
+        """
+        place = self._exchanges
+        self._exchanges += 1
+        methods = {algorithm.id for algorithm in chosen if algorithm.type == "KE"}
+        found = self._ring.shared_secrets_for(*self._spis, strays=SECRETS_TRIED)
+        numbered = [item for item in enumerate(found) if item[1].method is None or item[1].method in methods]
+        return [secret for _, secret in sorted(numbered, key=lambda item: abs(item[0] - place))[:SECRETS_TRIED]]
 
     def _place(self, record: MessageRecord, child: RevealedChild) -> None:
         """Where the sides are: the answer goes from one to the other."""
@@ -356,31 +392,29 @@ class _Session:
         by_initiator: bool,
     ) -> None:
         """Who asks for the new IKE SA is its initiator (RFC 7296 §2.18)."""
-        del by_initiator
         offer = find(response, SaPayload)
         suite = ike_suite(offer.proposals[0]) if offer is not None and offer.proposals else None
         spis = (int.from_bytes(asked), int.from_bytes(answered))
         self._revealed.successors.append(spis)
+        if not by_initiator:
+            self._revealed.turned.add(spis)
         trial, beginning = self._trial, self._beginning
         if suite is None:
             return
+        chosen = suites_v2(offer.proposals)[0] if offer is not None else []
         candidates: list[IkeKeys] = []
         if trial is not None and trial.current is not None and beginning is not None and trial.current.keys.sk_d:
-            for secret in self._ring.shared_secrets_for(*self._spis)[:SECRETS_TRIED]:
-                try:
-                    candidates += rekeyed_keys(
-                        beginning.suite.prf,
-                        trial.current.keys.sk_d,
-                        suite,
-                        (secret.value,),
-                        nonces[0],
-                        nonces[1],
-                        *spis,
-                        origin=f"derived from {self._sa.id}, frame {record.datagram.frame}",
-                    )
-                except DecryptError:
-                    break
-        chosen = suites_v2(offer.proposals)[0] if offer is not None else []
+            origin = f"derived from {self._sa.id}, frame {record.datagram.frame}"
+            secrets = self._secrets(chosen)
+            prf = beginning.suite.prf
+            try:
+                for keys in filter(attrgetter("sk_d"), self._generations(prf)):
+                    for secret in secrets:
+                        candidates += rekeyed_keys(
+                            prf, keys.sk_d, suite, (secret.value,), nonces[0], nonces[1], *spis, origin=origin
+                        )
+            except DecryptError:
+                pass
         self._beginnings[spis] = Beginning(suite, nonces[0], nonces[1], chosen, tuple(candidates))
 
     # Deletions, notifies
@@ -395,6 +429,15 @@ class _Session:
             if sa.state is not State.REKEYED:
                 sa.state = advance(sa.state, Event.DELETED)
             sa.certainty, sa.reason, sa.closed_ns = Certainty.OBSERVED, "", record.datagram.time_ns
+
+    def _read_refusal(self, record: MessageRecord, payloads: Payloads) -> None:
+        """An initiator that does not believe the responder's AUTH says so behind IKE_AUTH (RFC 7296 §2.21.2)."""
+        sa = self._sa
+        if record.is_response or not record.from_initiator or sa.state not in (State.ESTABLISHED, State.HALF_OPEN):
+            return
+        if any(isinstance(p, NotifyPayload) and p.notify_type == _AUTHENTICATION_FAILED for p in payloads):
+            sa.state, sa.certainty, sa.reason = State.FAILED, Certainty.OBSERVED, ""
+            sa.established_ns = sa.closed_ns = None
 
     def _note_notifies(self, record: MessageRecord, payloads: Payloads) -> None:
         seen = self._sa.notifies
@@ -419,6 +462,10 @@ class _Session:
                 revealed.failed[problem] += 0
         if revealed.opened:
             sa.decrypted = True
+            if self._is_unfinished and sa.certainty is Certainty.INFERRED and not +revealed.failed:
+                # That both sides proved who they are was concluded from the sizes of messages.
+                sa.state, sa.certainty, sa.reason = State.HALF_OPEN, Certainty.OBSERVED, "EAP did not come to its end"
+                sa.established_ns = sa.closed_ns = None
             sa.notifies.sort(key=lambda notify: notify.frame)
             sa.outcome = describe(sa)
         return revealed

@@ -57,3 +57,5 @@ class Revealed:
     """The generations of keys that opened something, in order; derived ones too."""
     successors: list[tuple[int, int]] = field(default_factory=list)
     """The SPIs of IKE SAs that replace this one (CREATE_CHILD_SA with an IKE proposal)."""
+    turned: set[tuple[int, int]] = field(default_factory=set)
+    """Those of `successors` that the responder asked for, so that it is their initiator."""

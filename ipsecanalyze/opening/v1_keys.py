@@ -99,19 +99,12 @@ def ciphers(keys: IkeKeys, phase1: Phase1, *, is_own: bool) -> Iterator[Cipher]:
 
 def secrets_of(ring: KeyRing, phase1: Phase1) -> list[SharedSecret]:
     """The shared secrets that may be of this SA: its own, then those of which it is not known."""
-    return ring.shared_secrets_for(phase1.cookie_i, phase1.cookie_r)[:_SECRETS]
+    return ring.shared_secrets_for(phase1.cookie_i, phase1.cookie_r, strays=_SECRETS)[:_SECRETS]
 
 
 def given_keys(ring: KeyRing, phase1: Phase1) -> Iterator[tuple[IkeKeys, bool]]:
     """(keys of the ring with Ka, whether they are said to be of this SA)."""
-    strays = 0
-    for keys in ring.ike_for(phase1.cookie_i, phase1.cookie_r):
-        if keys.version != 1:
-            continue
-        if not keys.spi_i:
-            strays += 1
-            if strays > _STRAY_KEYS:
-                return
+    for keys in ring.ike_for(phase1.cookie_i, phase1.cookie_r, version=1, strays=_STRAY_KEYS):
         if keys.sk_ei:
             yield keys, bool(keys.spi_i)
             continue
@@ -170,7 +163,7 @@ def derived_keys(ring: KeyRing, phase1: Phase1, sa: IkeSa) -> Iterator[tuple[Ike
 
 def _psks(ring: KeyRing, sa: IkeSa) -> list[tuple[bytes, str]]:
     sides = (sa.initiator.identity, sa.responder.identity, sa.initiator.address, sa.responder.address)
-    return [(psk.value, psk.origin) for psk in ring.psks_for(*sides) if not psk.is_ppk][:_PSKS]
+    return [(psk.value, psk.origin) for psk in ring.psks_for(*sides, most=_PSKS)]
 
 
 def phase1_skeyids(ring: KeyRing, phase1: Phase1, sa: IkeSa) -> Iterator[bytes]:
@@ -222,7 +215,7 @@ def phase1_secret(keys: IkeKeys, ring: KeyRing, phase1: Phase1) -> bytes | None:
 def what_is_missing(ring: KeyRing, phase1: Phase1) -> str:
     """Why there are no keys to try, as a clause."""
     own_secrets = [secret for secret in secrets_of(ring, phase1) if secret.spi_i]
-    has_psk = any(not psk.is_ppk for psk in ring.psks)
+    has_psk = bool(ring.psks_for(most=1))
     needs_psk = phase1.method in PSK_METHODS
     if own_secrets and needs_psk and not has_psk:
         return "g^xy is known, the pre-shared key is not"

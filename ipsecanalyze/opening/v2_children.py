@@ -20,7 +20,10 @@ __all__ = ["IKE", "chosen_proposal", "derive", "describe_child", "find", "ike_su
 IKE: Final = 1
 """Protocol ID of IKE in proposals, notifies and deletes (RFC 7296 §3.3.1)."""
 _PROTOCOLS: Final = {2: "AH", 3: "ESP"}
+_SPI_OCTETS: Final = {IKE: 8, 2: 4, 3: 4}
 _ENCR, _PRF, _INTEG, _KE, _ESN = 1, 2, 3, 4, 5
+#: Additional key exchanges (RFC 9370 §2.2.1).
+_ADDKE: Final = range(6, 13)
 _NULL: Final = 11
 _TRANSPORT: Final = int(ikev2.NotifyType.USE_TRANSPORT_MODE)
 _BEET: Final = int(ikev2.NotifyType.USE_BEET_MODE)
@@ -61,8 +64,13 @@ def chosen_proposal(request: Sequence[Payload], response: Sequence[Payload]) -> 
     if offer is None or answer is None or not answer.proposals:
         return None
     chosen = answer.proposals[0]
-    offered = next((one for one in offer.proposals if one.number == chosen.number), None)
-    return None if offered is None else (offered, chosen)
+    octets = _SPI_OCTETS.get(chosen.protocol)
+    if len(chosen.spi) != octets:
+        return None
+    for offered in offer.proposals:
+        if (offered.number, offered.protocol, len(offered.spi)) == (chosen.number, chosen.protocol, octets):
+            return offered, chosen
+    return None
 
 
 def _child_suite(chosen: Proposal) -> ChildSuite:
@@ -103,9 +111,11 @@ def describe_child(
         esn=bool(suite.esn),
         selectors_initiator=selectors[0],
         selectors_responder=selectors[1],
-        rekeys_spi=int.from_bytes(rekeyed.spi) if rekeyed is not None else None,
+        rekeys_spi=int.from_bytes(rekeyed.spi) if rekeyed is not None and len(rekeyed.spi) == 4 else None,
         has_key_exchange=bool(group and group[0]),
     )
+    if any(transform.type in _ADDKE and transform.id for transform in chosen.transforms):
+        child.missing = "it has several key exchanges (IKE_FOLLOWUP_KE): the keys of the SA are needed"
     return child, suite
 
 
@@ -125,6 +135,8 @@ def derive(
     by_initiator: bool,
 ) -> None:
     """Put the keys of the Child SA into it, as far as `keys` (one of them is right) and `secrets` are enough."""
+    if child.missing:
+        return
     with_sk_d = [one for one in keys if one.sk_d]
     if not with_sk_d:
         child.missing = "SK_d of its IKE SA is needed"

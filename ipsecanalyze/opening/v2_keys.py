@@ -11,7 +11,7 @@ from typing import Final
 
 from ipsecanalyze.crypto.ike import IkeOpener, OpenedIke
 from ipsecanalyze.crypto.ikev2 import initial_keys, next_generation
-from ipsecanalyze.crypto.material import IkeKeys
+from ipsecanalyze.crypto.material import IkeKeys, SharedSecret
 from ipsecanalyze.crypto.suite import IkeSuite
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.keys.ring import KeyRing
@@ -21,8 +21,10 @@ __all__ = ["SECRETS_TRIED", "Beginning", "KeyTrial"]
 
 #: Shared secrets and keys without SPIs that are tried for one IKE SA.
 SECRETS_TRIED: Final = 32
-#: Messages that may be tried with all keys without one of them opening anything.
-_PATIENCE: Final = 16
+#: Tries in vain of keys that are not said to be of this IKE SA, as long as nothing opens.
+_PATIENCE: Final = 2_048
+#: Generations that follow from shared secrets (RFC 9370 §2.1 allows seven key exchanges beside the first).
+_GENERATIONS: Final = 8
 
 
 @dataclass(slots=True)
@@ -46,14 +48,18 @@ class KeyTrial:
         self._spis = (spi_i, spi_r)
         self._beginning = beginning
         self._openers: list[IkeOpener] = []
-        self._known: set[tuple[bytes, bytes]] = set()
-        self._failures = 0
+        self._known: dict[tuple[bytes, bytes], list[IkeKeys]] = {}
+        self._tries = 0
+        self._generations = 0
         self.problems: list[str] = []
         """Why keys that are there cannot be used."""
         self.current: IkeOpener | None = None
         self.used: list[IkeKeys] = []
         """The generations that opened something, in order."""
-        self._add(keys for keys in ring.ike_for(spi_i, spi_r)[:SECRETS_TRIED] if keys.version == 2)
+        given = ring.ike_for(spi_i, spi_r, version=2, strays=SECRETS_TRIED)
+        self._add(given[: 2 * SECRETS_TRIED])
+        self._own = sum(bool(opener.keys.spi_i) for opener in self._openers)
+        """How many of the first keys are said to be of this very IKE SA."""
         if beginning is not None:
             self._add(beginning.candidates)
             self._add(self._initial(beginning))
@@ -65,42 +71,53 @@ class KeyTrial:
         """Open a message; raises DecryptError where no key does."""
         if not self._openers:
             raise DecryptError("there are no keys of this IKE SA", slug="missing-key")
-        if self._failures >= _PATIENCE and self.current is None:
-            raise DecryptError("the keys are not those of this IKE SA", slug="icv")
         failure: DecryptError | None = None
         for opener in self._in_order():
             try:
                 opened = opener.open(message)
             except DecryptError as error:
-                if error.slug not in ("icv", "missing-key", "unsupported", "key-length"):
+                # Too short for the algorithms of a stray key may be right for those of another.
+                if error.slug not in ("icv", "missing-key", "unsupported", "key-length", "too-short"):
                     raise
                 failure = error
                 continue
             if opener is not self.current:
                 self.current = opener
                 self.used.append(opener.keys)
-            self._failures = 0
             return opened
-        self._failures += 1
-        raise failure or DecryptError("no key opens it", slug="icv")
+        self._tries += len(self._openers)
+        raise failure or DecryptError("the keys are not those of this IKE SA", slug="icv")
+
+    @property
+    def alike(self) -> list[IkeKeys]:
+        """The keys in use, and others that differ in what a PPK changes (RFC 8784 §3): SK_d, SK_pi and SK_pr."""
+        if self.current is None:
+            return []
+        keys = self.current.keys
+        return [keys, *(one for one in self._known[keys.sk_ei, keys.sk_er] if one is not keys)]
 
     def add_generation(self) -> None:
         """Both sides did another key exchange (RFC 9370 §2.2.2): what may follow from the secrets of the ring."""
         beginning = self._beginning
         if beginning is None or self.current is None or not self.current.keys.sk_d:
             return
-        keys = self.current.keys
-        self._add(self._next(beginning, keys))
+        if self._generations < _GENERATIONS:
+            self._generations += 1
+            self._add(self._next(beginning, self.current.keys))
 
     def _in_order(self) -> Iterable[IkeOpener]:
         """The keys in use, those of the generations behind them, then all others."""
         if self.current is None:
-            return list(self._openers)
+            # A stranger's messages must not keep the keys of this IKE SA from being tried on what comes behind.
+            return list(self._openers if self._tries < _PATIENCE else self._openers[: self._own])
         place = self._openers.index(self.current)
         return [*self._openers[place:], *reversed(self._openers[:place])]
 
+    def _secrets(self) -> list[SharedSecret]:
+        return self._ring.shared_secrets_for(*self._spis, strays=SECRETS_TRIED)[:SECRETS_TRIED]
+
     def _initial(self, beginning: Beginning) -> Iterable[IkeKeys]:
-        for secret in self._ring.shared_secrets_for(*self._spis)[:SECRETS_TRIED]:
+        for secret in self._secrets():
             try:
                 yield initial_keys(
                     beginning.suite,
@@ -115,7 +132,7 @@ class KeyTrial:
                 return
 
     def _next(self, beginning: Beginning, keys: IkeKeys) -> Iterable[IkeKeys]:
-        for secret in self._ring.shared_secrets_for(*self._spis)[:SECRETS_TRIED]:
+        for secret in self._secrets():
             try:
                 yield next_generation(
                     beginning.suite, keys, secret.value, beginning.nonce_i, beginning.nonce_r, origin=secret.origin
@@ -128,9 +145,13 @@ class KeyTrial:
         suite = self._beginning.suite if self._beginning is not None else None
         for one in keys:
             name = (one.sk_ei, one.sk_er)
-            if name in self._known or not any(name):
+            if not any(name):
                 continue
-            self._known.add(name)
+            if name in self._known:
+                if len(self._known[name]) < _GENERATIONS:
+                    self._known[name].append(one)
+                continue
+            self._known[name] = [one]
             try:
                 opener = IkeOpener(
                     one,

@@ -101,6 +101,15 @@ def test_derive_from_sk_d(captures, tmp_path, capsys) -> None:
             assert row["aead_key"][2:].startswith(derived[row["spi"][2:]])
 
 
+@pytest.mark.parametrize(("capture", "code"), [("missing.pcap", 3), ("keys.json", 3), ("folder", 3), ("-", 2)])
+def test_derive_says_which_captures_it_cannot_read(tmp_path, monkeypatch, capsys, capture, code) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "keys.json").write_text('{"schema": "ipsecanalyze.keys/1", "psks": [{"value": "00"}]}')
+    assert main(["keys", "derive", capture, "--keys", "keys.json"]) == code
+    assert f"{capture}: " in capsys.readouterr().err
+
+
 def _converted(path, capsys) -> str:
     assert main(["keys", "convert", str(path), "--to", "json"]) == 0
     return capsys.readouterr().out

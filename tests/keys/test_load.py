@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 import stat
@@ -157,3 +158,41 @@ def test_key_files_are_for_their_owner_alone(tmp_path) -> None:
     assert path.read_text() == "new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["keys"]
+
+
+def test_a_document_may_be_one_long_line(tmp_path) -> None:
+    entries = [{"spi": f"{n:08x}", "encryption": 12, "encryption_key": f"{n:032x}"} for n in range(2_000)]
+    text = json.dumps({"schema": "ipsecanalyze.keys/1", "esp": entries})
+    assert len(text) > 100_000
+    (tmp_path / "keys.json").write_text(text)
+    ring = load_keys(tmp_path / "keys.json")
+    assert (len(ring.esp), ring.problems) == (2_000, [])
+
+
+def test_a_salt_behind_the_key_is_split_off_in_documents_too(tmp_path) -> None:
+    entry = {"spi": "00000001", "encryption": 20, "encryption_key": "11" * 32 + "22" * 4}
+    (tmp_path / "keys.json").write_text(json.dumps({"schema": "ipsecanalyze.keys/1", "esp": [entry]}))
+    (keys,) = load_keys(tmp_path / "keys.json").esp
+    assert (keys.encryption_key, keys.salt) == (b"\x11" * 32, b"\x22" * 4)
+
+
+def test_gmac_for_ah_survives_documents(tmp_path) -> None:
+    keys = EspKeys(protocol="AH", spi=1, integrity=11, integrity_key=bytes(32), salt=b"salt")
+    (tmp_path / "keys.json").write_text(write_json(KeyRing([keys])))
+    ring = load_keys(tmp_path / "keys.json")
+    assert (ring, ring.problems) == (KeyRing([keys]), [])
+
+
+def test_files_that_name_many_files_take_no_time(tmp_path) -> None:
+    for number in range(3):
+        (tmp_path / f"f{number}").write_text(f"file f{number + 1}\n" * 500)
+    (tmp_path / "f3").write_text("aes-cbc:0x00112233445566778899aabbccddeeff\n")
+    ring = load_keys(tmp_path / "f0")
+    assert any("more than 100 files are named" in problem.what for problem in ring.problems)
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "a\0b", "loop"])
+def test_paths_that_no_file_can_have(tmp_path, path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(KeyFileError):
+        load_keys(f"{tmp_path}/{path}")

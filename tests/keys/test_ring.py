@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,3 +118,23 @@ def test_adding_twice_changes_nothing(plan: list[tuple[int, int, bool]]) -> None
 def test_repr_has_counts_only() -> None:
     ring = KeyRing([esp("10.0.0.1", "10.0.0.2", 7), Psk(b"secret")])
     assert repr(ring) == "KeyRing(esp=1, ike=0, shared_secrets=0, psks=1, problems=0)"
+
+
+def test_few_of_very_many_keys_without_spis_take_no_time() -> None:
+    many = range(1, 50_001)
+    ring = KeyRing(IkeKeys(version=1 + number % 2, sk_ei=number.to_bytes(16)) for number in many)
+    ring.add(*(SharedSecret(number.to_bytes(16)) for number in many))
+    ring.add(*(Psk(number.to_bytes(16), (f"peer-{number}",)) for number in many), Psk(b"quantum", is_ppk=True))
+    start = time.perf_counter()
+    for number in range(5_000):
+        assert {keys.version for keys in ring.ike_for(1, 2, version=2, strays=8)} == {2}
+        assert len(ring.shared_secrets_for(1, 2, strays=8)) == 8
+        assert ring.psks_for(f"PEER-{number + 1}", most=8)[0].identities == (f"peer-{number + 1}",)
+        assert [psk.value for psk in ring.ppks(8)] == [b"quantum"]
+    assert time.perf_counter() - start < 5
+
+
+def test_keys_of_both_versions_come_in_the_order_of_the_ring() -> None:
+    first, second, third = (IkeKeys(version=version, sk_ei=key) for version, key in ((2, b"a"), (1, b"b"), (2, b"c")))
+    assert KeyRing([first, second, third]).ike_for(1, 2) == [first, second, third]
+    assert KeyRing([first, second, third]).ike_for(1, 2, strays=2) == [first, second]
