@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -87,10 +88,23 @@ def _write(reading: Reading, ring: KeyRing, output: str | None, errors: list[Ips
         progress = stack.enter_context(progress_line(reading))
         stream = Nowhere() if output is None else stack.enter_context(open_binary_output(output))
         follow = goes_on if reading.follow else None
-        result = write_inner(reading.captures, ring, stream, follow=follow, progress=progress.update, errors=errors)
+        result = write_inner(
+            reading.captures,
+            ring,
+            stream,
+            jobs=reading.jobs or _cores(),
+            follow=follow,
+            progress=progress.update,
+            errors=errors,
+        )
         if len(errors) == len(reading.captures):
             raise errors[0]  # nothing was read: what was there before stays
         return result
+
+
+def _cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _notices(opening: Opening, ring: KeyRing) -> list[Notice]:

@@ -16,12 +16,14 @@ from ipsecanalyze._fast.contract import Limits, Scanner, ScanOptions
 from ipsecanalyze.capture.packet import Datagram, DatagramKind
 from ipsecanalyze.capture.source import open_source
 from ipsecanalyze.crypto.esp import OpenedEsp
+from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.errors import CaptureError, DecryptError
 from ipsecanalyze.esp.flow import FlowKey
 from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.keys import load_keys
 from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.complete import Path, complete_ring, has_ike, spooled
+from ipsecanalyze.opening.inside import Inside
 from ipsecanalyze.opening.keychain import KeyChain
 from ipsecanalyze.opening.lane import Lane
 from ipsecanalyze.opening.packets import PROTECTED, DecryptedPacket, Outer, ah_image, inner_packet
@@ -102,6 +104,18 @@ class Opening:
         return DecryptedPacket(
             inner, datagram.frame, datagram.time_ns, lane.key, spi, sequence, opened.next_header, datagram.capture
         )
+
+    def take_part(
+        self, key: FlowKey, result: FlowOpening, inside: Inside | None, unopened: int, keys: EspKeys | None
+    ) -> None:
+        """Put behind what is known of a flow what another process saw of the following piece of the capture."""
+        part = Lane(key, self.chain)
+        part.restore(result, inside, unopened, keys)
+        lane = self.lanes.get(key)
+        if lane is None:
+            self.lanes[key] = part
+        else:
+            lane.merge(part)
 
     def results(self) -> dict[FlowKey, FlowOpening]:
         """What became of each flow, in order of their first packets."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from pathlib import Path as FilePath
 
 from ipsecanalyze._fast import IMPLEMENTATION
 from ipsecanalyze._fast.contract import Limits, ScanOptions
@@ -29,13 +30,15 @@ def write_inner(
     stream: Sink,
     *,
     limits: Limits | None = None,
+    jobs: int = 1,
     follow: Callable[[], bool] | None = None,
     progress: Callable[[int], None] | None = None,
     errors: list[IpsecAnalyzeError] | None = None,
 ) -> tuple[Opening, int]:
     """Write the packets inside the ESP and AH of captures; returns what is known of the flows, and how many they were.
 
-    `progress` is called with the octets read so far. The end of the last file is waited at for more as long as
+    A large file is shared by `jobs` processes where its pieces need nothing of each other; the result does not depend
+    on that. `progress` is called with the octets read so far. The end of the last file is waited at for more as long as
     `follow()` says so. Raises CaptureError for a file that cannot be read at all; where
     `errors` is given, such errors are put there instead, and the other files are read.
     """
@@ -44,7 +47,9 @@ def write_inner(
         captures = list(paths)
         if has_ike(ring):
             captures = stack.enter_context(spooled(captures))
-        return _write(captures, complete_ring(captures, ring), stream, limits or Limits(), follow, progress, errors)
+        return _write(
+            captures, complete_ring(captures, ring), stream, limits or Limits(), follow, progress, errors, jobs
+        )
 
 
 def open_flows(paths: Iterable[Path], ring: KeyRing, flows: Iterable[Flow], limits: Limits) -> None:
@@ -76,6 +81,7 @@ def _write(
     follow: Callable[[], bool] | None,
     progress: Callable[[int], None] | None,
     errors: list[IpsecAnalyzeError] | None,
+    jobs: int = 1,
 ) -> tuple[Opening, int]:
     opening = Opening(ring, flows=limits.flows)
     out = InnerFile(stream, _COMMENT)
@@ -90,6 +96,9 @@ def _write(
                 progress(before + octets)  # noqa: B023 - called while this is what it was
 
         try:
+            if jobs > 1 and follow is None and _by_pieces(opening, ring, out, path, capture, limits, jobs, report):
+                before += latest
+                continue
             _write_file(opening, out, path, capture, limits, report, follow if capture == len(captures) - 1 else None)
         except CaptureError as error:
             if errors is None:
@@ -98,6 +107,24 @@ def _write(
         before += latest
     out.flush()
     return opening, out.packets
+
+
+def _by_pieces(
+    opening: Opening,
+    ring: KeyRing,
+    out: InnerFile,
+    path: Path,
+    capture: int,
+    limits: Limits,
+    jobs: int,
+    progress: Callable[[int], None],
+) -> bool:
+    """Whether several processes opened a large file."""
+    if IMPLEMENTATION != "c" or not FilePath(path).is_file():
+        return False
+    from ipsecanalyze.opening.parallel import open_pieces
+
+    return open_pieces(opening, ring, out, os.fspath(path), capture, limits, jobs, progress)
 
 
 def _write_file(

@@ -107,6 +107,10 @@ class InnerFile:
         if len(self.parts) > 4_096:
             self.flush()
 
+    def write(self, blocks: bytes) -> None:
+        """Write whole blocks that were made elsewhere."""
+        self._write(blocks)
+
     def flush(self) -> None:
         """Write what waits."""
         self._write(b"".join(self.parts))

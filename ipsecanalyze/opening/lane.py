@@ -305,6 +305,12 @@ class Lane:
         """Tries with keys of unknown SPI."""
         return self._tried
 
+    def restore(self, result: FlowOpening, inside: Inside | None, unopened: int, keys: EspKeys | None) -> None:
+        """Become the lane that another process had."""
+        self.result, self._inside, self.unopened = result, inside, unopened
+        self._openers = list(self._own())
+        self.opener = _opener(keys) if keys is not None else None
+
     def merge(self, following: Lane) -> None:
         """Put behind this what another process saw of the following piece of the capture."""
         self._fold()

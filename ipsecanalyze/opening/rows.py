@@ -16,7 +16,7 @@ from ipsecanalyze._fast.native import NativeIntake, NativeScanner
 from ipsecanalyze._fast.native_flows import NativeFlowTable
 from ipsecanalyze._fast.shortpath import Verdict
 from ipsecanalyze.capture.notices import NoticeLog
-from ipsecanalyze.capture.packet import Datagram, DatagramKind
+from ipsecanalyze.capture.packet import Datagram, DatagramKind, PacketKind
 from ipsecanalyze.crypto.ciphers import AeadOpen, InvalidTag
 from ipsecanalyze.crypto.encryption import encryption_algorithm
 from ipsecanalyze.crypto.esp import EspOpener, OpenedEsp
@@ -198,6 +198,11 @@ class RowScanner(NativeScanner):
         table = NativeFlowTable(options.limits.flows, 16)
         super().__init__(options, path=path, flows=table, capture=capture)
         self._intake = _RowIntake(self, options, table, capture)
+
+    @property
+    def saw_fragments(self) -> bool:
+        """Whether there were IP fragments."""
+        return self._intake.decoder.counts[PacketKind.FRAGMENT] > 0
 
     @property
     def notices(self) -> NoticeLog:

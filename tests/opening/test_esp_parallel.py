@@ -1,0 +1,84 @@
+"""A capture that several processes open gives the octets of one, or is left to one."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ipsecanalyze._fast import IMPLEMENTATION
+from ipsecanalyze.capture.packet import Packet
+from ipsecanalyze.capture.writer import write_capture
+from ipsecanalyze.keys import KeyRing
+from ipsecanalyze.opening.export import write_inner
+
+sys.path.insert(0, str(Path(__file__).parent))
+from esp_made import Cbc, Gcm, frames, inner
+
+pytestmark = pytest.mark.skipif(IMPLEMENTATION != "c", reason="only the C core's scans are shared")
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Cut small files too; says for each whether that was of use."""
+    from ipsecanalyze._fast import parallel as cutting
+    from ipsecanalyze.opening import parallel
+
+    monkeypatch.setattr(parallel, "LEAST", 1)
+    monkeypatch.setattr(cutting, "LEAST_PIECE", 16 << 10)
+    used: list[bool] = []
+    usual = parallel.open_pieces
+
+    def note(*words: Any) -> bool:
+        used.append(usual(*words))
+        return used[-1]
+
+    monkeypatch.setattr(parallel, "open_pieces", note)
+    return used
+
+
+def write(path: Path, packets: list[Packet]) -> Path:
+    for number, packet in enumerate(packets, 1):
+        packet.number, packet.time_ns = number, 1_700_000_000_000_000_000 + number * 1_000
+    write_capture(path, packets, format="pcap")
+    return path
+
+
+def run(path: Path, ring: KeyRing, jobs: int) -> tuple[bytes, dict[Any, Any], int]:
+    out = io.BytesIO()
+    opening, packets = write_inner([path], ring, out, jobs=jobs)
+    return out.getvalue(), {key: asdict(value) for key, value in opening.results().items()}, packets
+
+
+def test_pieces_give_the_same(tmp_path: Path, small_pieces: list[bool]) -> None:
+    sas = [Gcm(0x1000), Cbc(0x2000), Gcm(0x3000, bytes(16))]
+    payloads = [sas[number % 3].protect(inner(number, 200 + number % 50)) for number in range(900)]
+    path = write(tmp_path / "a.pcap", frames(payloads))
+    ring = KeyRing([sa.keys for sa in sas[:2]])  # none for the third
+    assert run(path, ring, 3) == run(path, ring, 1)
+    assert small_pieces == [True]
+
+
+@pytest.mark.parametrize("what", ["forged", "extended", "two keys", "fragments"])
+def test_what_needs_the_whole_is_done_alone(tmp_path: Path, small_pieces: list[bool], what: str) -> None:
+    sa = Gcm(extended=what == "extended")
+    payloads = [sa.protect(inner(number, 200)) for number in range(400)]
+    keys = [sa.keys]
+    if what == "forged":
+        payloads[:2] = [sa.spi.to_bytes(4) + bytes(80)] * 2
+    if what == "two keys":
+        other = Gcm(key=bytes(16))
+        payloads[200:] = [other.protect(inner(number, 200)) for number in range(200)]
+        keys.append(other.keys)
+    packets = frames(payloads)
+    if what == "fragments":
+        first = bytearray(packets[7].data[:84])
+        first[2:4], first[6:8] = (84).to_bytes(2), b"\x20\0"
+        packets[7] = replace(packets[7], data=bytes(first), wire_length=84)
+    path = write(tmp_path / "a.pcap", packets)
+    assert run(path, KeyRing(keys), 3) == run(path, KeyRing(keys), 1)
+    assert small_pieces == [False]
