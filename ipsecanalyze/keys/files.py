@@ -71,7 +71,10 @@ def _private(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield stream
         return
     # Has mode 0600 from its beginning.
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".ipsecanalyze-")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".ipsecanalyze-")
+    except OSError as error:  # of the file that was asked for, not of the one in between
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream

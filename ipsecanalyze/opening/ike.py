@@ -12,6 +12,7 @@ from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.ike_v1 import open_v1
 from ipsecanalyze.opening.ike_v2 import Beginnings, open_v2
 from ipsecanalyze.opening.revealed import Revealed
+from ipsecanalyze.opening.tries import Tries
 from ipsecanalyze.sa.outcome import describe
 from ipsecanalyze.sa.records import Certainty, IkeSa, MessageRecord, State
 
@@ -38,12 +39,13 @@ def open_ike(ike_sas: Sequence[IkeSa], messages: Sequence[MessageRecord], ring: 
         if record.ike_sa is not None:
             records.setdefault(record.ike_sa.id, []).append(record)
     beginnings: Beginnings = {}
+    in_all = Tries()
     by_spis: dict[tuple[int, int], IkeSa] = {}
     for sa in ike_sas:
         own = records.get(sa.id, [])
         by_spis[sa.initiator.spi, sa.responder.spi] = sa
         is_v2 = sa.version.startswith("2")
-        revealed = open_v2(sa, own, ring, beginnings) if is_v2 else open_v1(sa, own, ring)
+        revealed = open_v2(sa, own, ring, beginnings, in_all) if is_v2 else open_v1(sa, own, ring, in_all)
         result.revealed[sa.id] = revealed
         for child in revealed.children:
             complete.add(*child.keys)

@@ -16,6 +16,7 @@ from ipsecanalyze.ike.payloads import FragmentPayload, Payload
 from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening import v1_quick
 from ipsecanalyze.opening.revealed import Revealed
+from ipsecanalyze.opening.tries import Tries
 from ipsecanalyze.opening.v1_chains import Chains
 from ipsecanalyze.opening.v1_keys import PSK_METHODS, phase1_secret, phase1_skeyids, secrets_of
 from ipsecanalyze.opening.v1_phase1 import PHASE_1, Phase1
@@ -36,13 +37,14 @@ _QUICK_MODES: Final = 1_024
 _NOTICES: Final = 8
 
 
-def open_v1(sa: IkeSa, records: list[MessageRecord], ring: KeyRing) -> Revealed:
+def open_v1(sa: IkeSa, records: list[MessageRecord], ring: KeyRing, in_all: Tries | None = None) -> Revealed:
     """Open what the keys on the ring open of one IKEv1 SA; `records` are its messages, in order of capture.
 
     Sets `opened` and `notes` of the records, and in the SA identities, users, notifies, state and outcome as opened
-    messages prove them. What did not open is in `Revealed.failed`, with the reason. Never raises on what is captured.
+    messages prove them. What did not open is in `Revealed.failed`, with the reason. `in_all` counts tries in vain over
+    several IKE SAs. Never raises on what is captured.
     """
-    session = _Session(sa, ring)
+    session = _Session(sa, ring, in_all)
     for record in records:
         try:
             session.take(record)
@@ -54,12 +56,12 @@ def open_v1(sa: IkeSa, records: list[MessageRecord], ring: KeyRing) -> Revealed:
 class _Session:
     """One IKE SA while its messages are opened."""
 
-    def __init__(self, sa: IkeSa, ring: KeyRing) -> None:
+    def __init__(self, sa: IkeSa, ring: KeyRing, in_all: Tries | None) -> None:
         self._sa, self._ring = sa, ring
         self._revealed = Revealed()
         self._phase1 = Phase1.of(sa)
         self._chains = Chains()
-        self._trial = Trial(sa, ring, self._phase1, self._chains)
+        self._trial = Trial(sa, ring, self._phase1, self._chains, in_all)
         self._story = Story(sa)
         self._quick: dict[int, QuickMode] = {}
         self._own_exchanges = 0

@@ -33,6 +33,7 @@ from ipsecanalyze.ike.payloads import (
 )
 from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.revealed import Revealed, RevealedChild
+from ipsecanalyze.opening.tries import Tries
 from ipsecanalyze.opening.v2_auth import PSKS_TRIED, SidesProof, judge
 from ipsecanalyze.opening.v2_children import IKE, chosen_proposal, derive, describe_child, find, ike_suite
 from ipsecanalyze.opening.v2_keys import SECRETS_TRIED, Beginning, KeyTrial
@@ -69,12 +70,15 @@ Beginnings = dict[tuple[int, int], Beginning]
 Payloads = tuple[Payload, ...]
 
 
-def open_v2(sa: IkeSa, records: Sequence[MessageRecord], ring: KeyRing, beginnings: Beginnings) -> Revealed:
+def open_v2(
+    sa: IkeSa, records: Sequence[MessageRecord], ring: KeyRing, beginnings: Beginnings, in_all: Tries | None = None
+) -> Revealed:
     """Open what can be opened of an IKE SA; `records` are its messages in order of capture.
 
-    `beginnings` has what is known of IKE SAs that replaced others, and gets those that this one made.
+    `beginnings` has what is known of IKE SAs that replaced others, and gets those that this one made;
+    `in_all` counts tries in vain over several IKE SAs.
     """
-    session = _Session(sa, ring, beginnings)
+    session = _Session(sa, ring, beginnings, in_all)
     session.read_beginning(records)
     for record in records:
         session.take(record)
@@ -84,7 +88,8 @@ def open_v2(sa: IkeSa, records: Sequence[MessageRecord], ring: KeyRing, beginnin
 class _Session:
     """The state of going through one IKE SA."""
 
-    def __init__(self, sa: IkeSa, ring: KeyRing, beginnings: Beginnings) -> None:
+    def __init__(self, sa: IkeSa, ring: KeyRing, beginnings: Beginnings, in_all: Tries | None) -> None:
+        self._in_all = in_all
         self._sa = sa
         self._ring = ring
         self._beginnings = beginnings
@@ -136,7 +141,7 @@ class _Session:
             break
         if self._beginning is not None and not self._sa.chosen:
             self._sa.chosen = self._beginning.chosen
-        self._trial = KeyTrial(self._ring, *self._spis, self._beginning)
+        self._trial = KeyTrial(self._ring, *self._spis, self._beginning, self._in_all)
 
     # Messages
 

@@ -15,6 +15,7 @@ from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.ike.chain import parse_payloads
 from ipsecanalyze.ike.message import IkeMessage
 from ipsecanalyze.keys.ring import KeyRing
+from ipsecanalyze.opening.tries import Tries
 from ipsecanalyze.opening.v1_chains import Chains
 from ipsecanalyze.opening.v1_keys import Cipher, ciphers, completed, derived_keys, given_keys, what_is_missing
 from ipsecanalyze.opening.v1_phase1 import Phase1
@@ -55,7 +56,8 @@ class Opening:
 class Trial:
     """Tries keys on the messages of one IKE SA."""
 
-    def __init__(self, sa: IkeSa, ring: KeyRing, phase1: Phase1, chains: Chains) -> None:
+    def __init__(self, sa: IkeSa, ring: KeyRing, phase1: Phase1, chains: Chains, in_all: Tries | None = None) -> None:
+        self._in_all = Tries() if in_all is None else in_all
         self._sa, self._ring, self._phase1, self._chains = sa, ring, phase1, chains
         self.in_use: list[Cipher] = []
         """The sets of keys that opened something, the latest first."""
@@ -81,7 +83,7 @@ class Trial:
             if cipher.keys.sk_ei in [used.keys.sk_ei for used in self.in_use]:
                 continue
             found = self._try(cipher, message)
-            if found is None and not self._phase1.public and self._spend(message):
+            if found is None and not self._phase1.public and self._spend(message, cipher):
                 found = _without_iv(cipher, message)
             if found is not None:
                 return self._use(found)
@@ -92,7 +94,7 @@ class Trial:
             return what_is_missing(self._ring, self._phase1)
         if self.in_use:
             return "the keys that open other messages do not open it, or a message before it is not in the capture"
-        if self._budget <= 0:
+        if self._budget <= 0 or self._in_all.left <= 0:
             return "none of the keys that were tried opens it (there are too many to try them all)"
         if all(cipher.keys.skeyid and not cipher.is_own for cipher in candidates):
             return "none of the pre-shared keys at hand fits, or g^xy is that of another IKE SA"
@@ -128,8 +130,12 @@ class Trial:
                 known.add(keys.sk_ei)
                 yield from ciphers(keys, self._phase1, is_own=False)
 
-    def _spend(self, message: IkeMessage) -> bool:
+    def _spend(self, message: IkeMessage, cipher: Cipher) -> bool:
         """Count a try; False where there are none left."""
+        if not cipher.is_own and cipher not in self.in_use:
+            self._in_all.left -= 1
+            if self._in_all.left <= 0:
+                return False
         self._budget -= max(_LEAST_TRY, len(message.encrypted_data))
         return self._budget > 0
 
@@ -148,7 +154,7 @@ class Trial:
                 if iv in tried or len(iv) != block:
                     continue
                 tried.add(iv)
-                if not self._spend(message):
+                if not self._spend(message, cipher):
                     return lax
                 plain = bytes(cipher.decrypt(iv + sealed))
                 end = _end(plain, message.next_payload)

@@ -15,6 +15,7 @@ from ipsecanalyze.crypto.material import IkeKeys, SharedSecret
 from ipsecanalyze.crypto.suite import IkeSuite
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.keys.ring import KeyRing
+from ipsecanalyze.opening.tries import Tries
 from ipsecanalyze.sa.records import Algorithm
 
 __all__ = ["SECRETS_TRIED", "Beginning", "KeyTrial"]
@@ -43,8 +44,11 @@ class Beginning:
 class KeyTrial:
     """Opens messages with the keys that fit; `current` are those that opened the last one."""
 
-    def __init__(self, ring: KeyRing, spi_i: int, spi_r: int, beginning: Beginning | None) -> None:
+    def __init__(
+        self, ring: KeyRing, spi_i: int, spi_r: int, beginning: Beginning | None, in_all: Tries | None = None
+    ) -> None:
         self._ring = ring
+        self._in_all = Tries() if in_all is None else in_all
         self._spis = (spi_i, spi_r)
         self._beginning = beginning
         self._openers: list[IkeOpener] = []
@@ -72,7 +76,8 @@ class KeyTrial:
         if not self._openers:
             raise DecryptError("there are no keys of this IKE SA", slug="missing-key")
         failure: DecryptError | None = None
-        for opener in self._in_order():
+        openers = self._in_order()
+        for opener in openers:
             try:
                 opened = opener.open(message)
             except DecryptError as error:
@@ -85,7 +90,9 @@ class KeyTrial:
                 self.current = opener
                 self.used.append(opener.keys)
             return opened
-        self._tries += len(self._openers)
+        if self.current is None and len(openers) > self._own:
+            self._tries += len(openers)
+            self._in_all.left -= len(openers)
         raise failure or DecryptError("the keys are not those of this IKE SA", slug="icv")
 
     @property
@@ -105,11 +112,12 @@ class KeyTrial:
             self._generations += 1
             self._add(self._next(beginning, self.current.keys))
 
-    def _in_order(self) -> Iterable[IkeOpener]:
+    def _in_order(self) -> list[IkeOpener]:
         """The keys in use, those of the generations behind them, then all others."""
         if self.current is None:
             # A stranger's messages must not keep the keys of this IKE SA from being tried on what comes behind.
-            return list(self._openers if self._tries < _PATIENCE else self._openers[: self._own])
+            is_patient = self._tries < _PATIENCE and self._in_all.left > 0
+            return self._openers if is_patient else self._openers[: self._own]
         place = self._openers.index(self.current)
         return [*self._openers[place:], *reversed(self._openers[:place])]
 

@@ -196,3 +196,9 @@ def test_paths_that_no_file_can_have(tmp_path, path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(KeyFileError):
         load_keys(f"{tmp_path}/{path}")
+
+
+def test_a_folder_that_is_not_there_is_told_of_the_file_that_was_asked_for(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_private(tmp_path / "missing" / "keys.json", "")
+    assert caught.value.filename == str(tmp_path / "missing" / "keys.json")

@@ -486,10 +486,10 @@ def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
     original = Trial._spend
 
-    def counted(self: Trial, message: Any) -> bool:
+    def counted(self: Trial, message: Any, cipher: Any) -> bool:
         nonlocal tries
         tries += 1
-        return original(self, message)
+        return original(self, message, cipher)
 
     monkeypatch.setattr(Trial, "_spend", counted)
     talk = Talk()

@@ -25,6 +25,7 @@ from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.ike import open_ike
 from ipsecanalyze.opening.ike_v2 import open_v2
 from ipsecanalyze.opening.revealed import Revealed
+from ipsecanalyze.opening.tries import Tries
 from ipsecanalyze.sa.records import Certainty, IkeSa, MessageRecord, State
 from ipsecanalyze.sa.tracker import Tracker
 
@@ -137,6 +138,12 @@ def authenticated(*, eap: bool = False) -> list[bytes]:
     return [asked, sealed(AUTH, 1, chain(*answer), response=True)]
 
 
+def stray(number: int) -> IkeKeys:
+    """Keys of another IKE SA, which is not known."""
+    other = number.to_bytes(32)
+    return replace(keys(), spi_i=0, spi_r=0, sk_ei=other, sk_er=other, sk_ai=other, sk_ar=other)
+
+
 def esp_keys(revealed: Revealed) -> dict[int | None, EspKeys]:
     return {key.spi: key for child in revealed.children for key in child.keys}
 
@@ -223,7 +230,7 @@ def test_captures_that_count_their_frames_anew() -> None:
 
 def test_a_strangers_messages_do_not_keep_the_keys_from_being_tried() -> None:
     forged = [sealed(INFORMATIONAL, 50 + number, (0, b""))[:-1] + b"\xff" for number in range(40)]
-    strays = [replace(keys(), spi_i=0, spi_r=0, sk_ei=bytes((n,)) * 16) for n in range(200)]
+    strays = [stray(number) for number in range(200)]
     _, _, revealed = opened([*forged, *authenticated()], KeyRing([keys(), *strays]))
     assert revealed.opened == 2
     # Keys that do not say whose they are are tried so often, and not more.
@@ -384,3 +391,18 @@ def test_hostile_contents_behind_right_keys_are_survived(data: st.DataObject) ->
         for child in revealed.children:
             assert child.initiator_spi < 1 << 32
             assert child.responder_spi < 1 << 32
+
+
+def test_strays_are_tried_so_often_over_all_ike_sas() -> None:
+    strays = [stray(number) for number in range(30)]
+    tracker = tracked(authenticated())
+    (sa,) = tracker.ike_sas
+    in_all = Tries(10)
+    ring = KeyRing(strays)
+    open_v2(sa, tracker.messages, ring, {}, in_all)
+    assert -30 < in_all.left <= 0
+    left = in_all.left
+    assert not open_v2(sa, tracker.messages, ring, {}, in_all).opened
+    assert in_all.left == left
+    # Those that are said to be of this IKE SA are.
+    assert open_v2(sa, tracker.messages, KeyRing([*strays, keys()]), {}, in_all).opened == 2
