@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 
 
@@ -39,13 +40,16 @@ class Program:
 
     def run(self) -> None:
         """Run it once. Leaves this process where it fails."""
+        environment = {**os.environ, **self.environment}
+        # Python compiles a module once, not at every start.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             start = time.perf_counter()
             child = subprocess.Popen(
                 self.command,
                 stdout=output if self.keeps_output else subprocess.DEVNULL,
                 stderr=errors,
-                env={**os.environ, **self.environment},
+                env=environment,
             )
             _, status, usage = os.wait4(child.pid, 0)
             self.wall.append(time.perf_counter() - start)
@@ -70,3 +74,11 @@ def run_alternating(programs: Sequence[Program]) -> None:
 def floor() -> int:
     """Peak memory that a measured process cannot be told to stay below: Linux counts its parent's until it starts."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def make(path: Path, packets: int, **mix: object) -> None:
+    """Make a capture of ESP, in a process of its own: what this one holds would count as memory of its children."""
+    generator = Path(__file__).with_name("generate.py")
+    options = [word for name, value in mix.items() for word in (f"--{name}", str(value))]
+    command = [sys.executable, generator, "esp", path, "--packets", str(packets), *options]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

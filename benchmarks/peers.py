@@ -23,7 +23,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measure import Program, floor, run_alternating
+from measure import Program, floor, make, run_alternating
 
 IPSEC = "esp or udp port 500 or udp port 4500"
 STARTUP_PACKETS = 1_000
@@ -225,13 +225,6 @@ def print_scans(figures: list[Scan]) -> None:
         print(f"| {scan.name} | {' | '.join(rates)} |")
 
 
-def make(path: Path, packets: int, *options: str) -> None:
-    """Make a capture, in a process of its own: what this one holds would count as memory of those that it starts."""
-    generator = Path(__file__).with_name("generate.py")
-    command = [sys.executable, generator, "esp", path, "--packets", str(packets), "--sas", "128", *options]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("capture", nargs="?", type=Path, help="the capture; made if not given")
@@ -246,9 +239,9 @@ def main() -> None:
         capture = given.capture
         if capture is None:
             capture = folder / "imix.pcap"
-            make(capture, given.packets, "--other", "0.15")
+            make(capture, given.packets, sas=128, other=0.15)
         small = folder / "small.pcap"
-        make(small, given.packets, "--sizes", "small")
+        make(small, given.packets, sas=128, sizes="small")
         figures = scans({"IMIX": capture, "ESP of 64 octets": small}, given.rounds)
         small.unlink()
         packets, octets = figures[0].packets, figures[0].octets
