@@ -18,28 +18,19 @@ from typing import TYPE_CHECKING, Any
 from ipsecanalyze._fast import make_flow_table, make_scanner
 from ipsecanalyze._fast.contract import CaptureFacts, Limits, Scanner, ScanOptions
 from ipsecanalyze.capture.packet import Datagram
-from ipsecanalyze.documents import (
-    FlowsDocument,
-    MessagesDocument,
-    SummaryDocument,
-    flows_document,
-    messages_document,
-    messages_stream,
-    summary_document,
-    summary_outline,
-    summary_stream,
-)
 from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError, Notice, UsageError
 from ipsecanalyze.esp.flow import Flow
-from ipsecanalyze.sa.pairing import pair_flows
-from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
-from ipsecanalyze.sa.tracker import Tracker
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from ipsecanalyze.documents import FlowsDocument, MessagesDocument, SummaryDocument
     from ipsecanalyze.keys.ring import KeyRing
     from ipsecanalyze.report.plots import Plots
+    from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
+    from ipsecanalyze.sa.tracker import Tracker
+
+# What only the end needs is loaded there, not above: the scan must not wait for it, and other cores are free meanwhile.
 
 __all__ = ["Analysis", "Analyzer", "Path", "analyze"]
 
@@ -70,6 +61,8 @@ class Analysis:
 
     def to_dict(self) -> SummaryDocument:
         """The document of `summarize --format json` (docs/json.md)."""
+        from ipsecanalyze.documents import summary_document
+
         return summary_document(self)
 
     def to_json(self, indent: int | None = None) -> str:
@@ -78,14 +71,19 @@ class Analysis:
 
     def messages_document(self) -> MessagesDocument:
         """The document of `messages --format json`: every IKE message with its payload tree."""
+        from ipsecanalyze.documents import messages_document
+
         return messages_document(self)
 
     def flows_document(self) -> FlowsDocument:
         """The document of `flows --format json`: every flow with all its statistics."""
+        from ipsecanalyze.documents import flows_document
+
         return flows_document(self)
 
     def summary(self, *, width: int = 80, color: bool = False) -> str:
         """The text that `summarize` prints."""
+        from ipsecanalyze.documents import summary_outline
         from ipsecanalyze.report.terminal import summary_text
 
         return summary_text(summary_outline(self), width=width, color=color)
@@ -95,6 +93,7 @@ class Analysis:
 
         Times become UTC timestamps. Raises UsageError for another name, or where pandas is not installed.
         """
+        from ipsecanalyze.documents import messages_stream, summary_stream
         from ipsecanalyze.report.frames import TABLES, data_frame
 
         if table not in TABLES:
@@ -110,6 +109,7 @@ class Analysis:
         return Plots(self.to_dict(), self.messages_document)
 
     def _repr_html_(self) -> str:
+        from ipsecanalyze.documents import summary_outline
         from ipsecanalyze.report.html import summary_html
 
         return summary_html(summary_outline(self))
@@ -127,7 +127,7 @@ class Analyzer:
         self._keys = keys
         self._jobs = jobs if jobs is not None else _cores()
         self._flows = make_flow_table(self._limits.flows, self._limits.gaps)
-        self._tracker = Tracker(self._limits)
+        self._tracker: Tracker | None = None
         self._captures: list[CaptureFacts] = []
         self._scanner: Scanner | None = None
 
@@ -169,26 +169,28 @@ class Analyzer:
 
     def finish(self) -> Analysis:
         """Draw the conclusions. The analyzer is used up."""
+        from ipsecanalyze.sa.pairing import pair_flows
+
         self.end_capture()
-        self._tracker.finish()
+        tracker = self._tracking()
+        tracker.finish()
         flows = self._flows.finish()
-        ike_sas = self._tracker.ike_sas
+        ike_sas = tracker.ike_sas
         child_sas = pair_flows(flows, ike_sas)
         ring = self._ring()
         if ring is not None:
-            # Here, not above: without keys, nobody has to wait for ciphers to load.
             from ipsecanalyze.opening.children import observe_children
             from ipsecanalyze.opening.ike import open_ike
 
-            opened = open_ike(ike_sas, self._tracker.messages, ring)
+            opened = open_ike(ike_sas, tracker.messages, ring)
             child_sas, ring = observe_children(child_sas, flows, ike_sas, opened.revealed), opened.ring
         return Analysis(
             captures=self._captures,
             ike_sas=ike_sas,
             child_sas=child_sas,
             flows=flows,
-            messages=self._tracker.messages,
-            notices=[*_overlaps(self._captures), *self._flows.notices, *self._tracker.notices],
+            messages=tracker.messages,
+            notices=[*_overlaps(self._captures), *self._flows.notices, *tracker.notices],
             keys=ring,
         )
 
@@ -223,9 +225,19 @@ class Analyzer:
         self._scanner = None
 
     def _take(self, datagrams: Iterable[Datagram]) -> None:
-        feed = self._tracker.feed
+        if not datagrams:
+            return
+        feed = self._tracking().feed
         for datagram in datagrams:
             feed(datagram)
+
+    def _tracking(self) -> Tracker:
+        """The tracker, made when there is something to track."""
+        if self._tracker is None:
+            from ipsecanalyze.sa.tracker import Tracker
+
+            self._tracker = Tracker(self._limits)
+        return self._tracker
 
 
 def _ring_of(keys: KeyRing | Path | Iterable[Path] | None) -> KeyRing | None:

@@ -36,8 +36,8 @@ __all__ = ["NativeScanner"]
 
 #: What `run` ended with, as in core/scan.h.
 NEEDS_MORE, ODD_RECORD, STRANGE_PACKET = 0, 1, 2
-#: Small enough to stay in a processor's second-level cache, where the kernel has just copied it to.
-CHUNK: Final = 256 << 10
+#: Small enough to stay in a processor's caches, where the kernel has just copied it to; large enough to be seldom.
+CHUNK: Final = 512 << 10
 #: Conversations that the core is told to leave to Python, before those are dropped that Python has forgotten.
 _WATCHED: Final = 1 << 18
 _64_BITS: Final = 1 << 64
@@ -71,7 +71,6 @@ class NativeIntake(Intake):
             if rows:
                 self._take_rows(rows, octets)
             if ending != STRANGE_PACKET:
-                self.take_counts(self.scan.counts())
                 return ending, position, (frame, last)
             _, at, captured, wire, time_ns, interface, record = packet
             link_type = walker.interfaces[interface].link_type
@@ -373,7 +372,15 @@ class NativeScanner(BaseScanner):
         used, packets = self.walker.take(octets, final)
         for packet in packets:
             self._take(packet)
-        return used, self._fed(final)
+        if final:
+            return used, self._fed(final)
+        # Facts can wait: this is done for every window of the file.
+        found, self._intake.datagrams = self._intake.datagrams, []
+        return used, found
+
+    def _update_facts(self) -> None:
+        self._intake.take_counts(self._intake.scan.counts())
+        super()._update_facts()
 
     @property
     def walker(self) -> NativeWalker:

@@ -28,7 +28,7 @@ __all__ = ["LEAST_PIECE", "Adoption", "Piece", "cut"]
 
 LEAST_PIECE: Final = 16 << 20
 """Octets of a piece that are worth a thread."""
-CHUNK: Final = 256 << 10
+CHUNK: Final = 512 << 10
 #: Packets that Python must see, of one piece: beyond, the piece ends.
 _LISTED: Final = 100_000
 STRANGE_PACKET: Final = 2

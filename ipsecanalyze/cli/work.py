@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ipsecanalyze.cli.exits import DONE, UNREADABLE, complain
@@ -23,6 +26,8 @@ __all__ = ["check_paths", "progress_line", "read_captures", "ring_of", "write_do
 
 #: How many of the lines of keys that could not be read are told one by one.
 _MOST_PROBLEMS = 5
+#: Octets of captures that take longer to read than reports take to load.
+_LARGE = 256 << 20
 
 
 def read_captures(reading: Reading, *, output: str | None) -> tuple[Analysis | None, int]:
@@ -37,6 +42,8 @@ def read_captures(reading: Reading, *, output: str | None) -> tuple[Analysis | N
     from ipsecanalyze.analysis import analyze
 
     errors: list[IpsecAnalyzeError] = []
+    if (_total_octets(captures) or 0) >= _LARGE:
+        threading.Thread(target=_load_reports, daemon=True).start()
     with end_of_reading(captures, follow=reading.follow) as goes_on, progress_line(reading) as progress:
         follow = goes_on if reading.follow else None
         analysis = analyze(
@@ -45,6 +52,13 @@ def read_captures(reading: Reading, *, output: str | None) -> tuple[Analysis | N
     for error in errors:
         complain(error)
     return (analysis if len(errors) < len(captures) else None), (UNREADABLE if errors else DONE)
+
+
+def _load_reports() -> None:
+    """Load what the result will be written with, while the captures are read: the C core leaves a core for it."""
+    with suppress(ImportError):
+        import_module("ipsecanalyze.documents")
+        import_module("ipsecanalyze.report.terminal")
 
 
 def check_paths(reading: Reading, output: str | None) -> None:
