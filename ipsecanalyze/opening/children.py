@@ -24,9 +24,14 @@ class _Flows:
             self._towards.setdefault((flow.protocol, flow.spi, flow.destination), []).append(flow)
             self._by_spi.setdefault((flow.protocol, flow.spi), []).append(flow)
 
-    def of(self, protocol: str, spi: int, address: str) -> list[Flow]:
-        """Those to this address, or, where it was changed on the way, all with that SPI."""
-        return self._towards.get((protocol, spi, address)) or self._by_spi.get((protocol, spi), [])
+    def of(self, protocol: str, spi: int, address: str, sa: IkeSa) -> list[Flow]:
+        """Those to this address, or, where a side moved (MOBIKE), those with that SPI at any place of the IKE SA."""
+        found = self._towards.get((protocol, spi, address))
+        if found:
+            return found
+        places = {peer.address for peer in (sa.initiator, sa.responder)}
+        places |= {place for peer in (sa.initiator, sa.responder) for _, place, _ in peer.moves}
+        return [flow for flow in self._by_spi.get((protocol, spi), ()) if places & {flow.source, flow.destination}]
 
 
 def observe_children(
@@ -41,8 +46,8 @@ def observe_children(
     for sa in ike_sas:
         for one in revealed[sa.id].children if sa.id in revealed else ():
             ours = (
-                known.of(one.protocol, one.responder_spi, one.responder_address),
-                known.of(one.protocol, one.initiator_spi, one.initiator_address),
+                known.of(one.protocol, one.responder_spi, one.responder_address, sa),
+                known.of(one.protocol, one.initiator_spi, one.initiator_address, sa),
             )
             names = [flow.child_sa for there in ours for flow in there if flow.child_sa]
             child = next((by_id[name] for name in names if name in by_id and name not in seen), None)
