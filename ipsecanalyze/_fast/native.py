@@ -77,6 +77,11 @@ class NativeIntake(Intake):
             data = bytes(octets[at : at + captured])
             self.decode(Packet(time_ns, link_type, data, wire, frame, interface, walker.offset + record))
 
+    def take_odd(self, packet: Packet) -> None:
+        """Count and decode a packet of a record that the core left to the walker of `capture/`."""
+        self.count(packet)
+        self.decode(packet)
+
     def flush(self) -> None:
         """Nothing waits here."""
 
@@ -303,8 +308,7 @@ class NativePcapng(NativeWalker, PcapngWalker):
                 self.offset = base
                 for packet in odd:
                     self.packets += 1
-                    self._intake.count(packet)
-                    self._intake.decode(packet)
+                    self._intake.take_odd(packet)
                 position = stop
             self.offset = base + position
             return position + super()._walk(bytes(data[position:]), final, packets)
@@ -346,8 +350,7 @@ class NativeScanner(BaseScanner):
         return NativePcapng(self._notices, self._intake)
 
     def _take(self, packet: Packet) -> None:
-        self._intake.count(packet)
-        self._intake.decode(packet)
+        self._intake.take_odd(packet)
 
     def _scan(
         self, source: Source, on_datagrams: Callable[[list[Datagram]], None], progress: Callable[[int], None] | None

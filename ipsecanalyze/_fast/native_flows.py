@@ -41,7 +41,7 @@ def _core_key(key: FlowKey) -> bytes:
 class NativeFlowTable(FlowTable):
     """Flows in the C core; `arrive` counts a packet that Python decoded."""
 
-    __slots__ = ("_errors", "_late", "core", "vlans")
+    __slots__ = ("_errors", "_late", "_more_errors", "core", "vlans")
 
     def __init__(self, limit: int = 250_000, gaps: int = 4_096, continuing: bool = False) -> None:
         super().__init__(limit, gaps, continuing)
@@ -49,6 +49,7 @@ class NativeFlowTable(FlowTable):
         self.core = _core.Table(os.urandom(32), limit, gaps, continuing)
         self.vlans = VlanStacks()
         self._errors: dict[int, list[tuple[int, str]]] = {}
+        self._more_errors: dict[int, int] = {}  # counted only, as a flow lists no more
         self._late: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -118,7 +119,11 @@ class NativeFlowTable(FlowTable):
     def _tie(self, key: FlowKey, frame: int, description: str) -> None:
         index = self.core.find(_core_key(key))
         if index >= 0 and (self._late is None or self._beginning(index) <= self._late):
-            self._errors.setdefault(index, []).append((frame, description))
+            kept = self._errors.setdefault(index, [])
+            if len(kept) < _ERRORS_KEPT:
+                kept.append((frame, description))
+            else:
+                self._more_errors[index] = self._more_errors.get(index, 0) + 1
         else:
             super()._tie(key, frame, description)
 
@@ -150,4 +155,5 @@ class NativeFlowTable(FlowTable):
         flow = Flow.restore(key, capture, figures, self.vlans.stack, gaps=self.gaps, continuing=self.continuing)
         for frame, description in self._errors.get(index, ()):
             flow.add_icmp_error(frame, description)
+        flow.icmp_error_count += self._more_errors.get(index, 0)
         return flow

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
 
-from ipsecanalyze.crypto.ike import OpenedIke
+from ipsecanalyze.crypto.ike import OpenedIke, join_fragments
 from ipsecanalyze.crypto.ikev2 import intermediate_auth, rekeyed_keys, with_ppk
 from ipsecanalyze.crypto.material import IkeKeys, SharedSecret
 from ipsecanalyze.crypto.suite import ChildSuite
@@ -192,8 +192,7 @@ class _Session:
         pieces[opened.fragment_number] = opened
         if len(pieces) < opened.total_fragments:
             return None
-        del self._fragments[key]
-        return b"".join(pieces[number].chain for number in sorted(pieces)), pieces[1].first_type
+        return join_fragments(self._fragments.pop(key).values())
 
     def _read(self, record: MessageRecord, payloads: Payloads, opened: OpenedIke, chain: tuple[bytes, int]) -> None:
         message = record.message
