@@ -1,7 +1,6 @@
 """Encryption algorithms by IANA's number: sizes of key, salt, IV, block and ICV, and what opens them.
 
-One row an algorithm. A row that nothing opens still tells the sizes, so that key material can be split. Numbers from
-1024 on are private; the two here are those that strongSwan gives to Serpent and Twofish, which kernels have.
+One row an algorithm. A row that nothing opens still tells the sizes, so that key material can be split.
 """
 
 from __future__ import annotations
@@ -25,9 +24,7 @@ from ipsecanalyze.crypto.ciphers import (
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.registry.ikev2_transforms import Encr
 
-__all__ = ["ENCRYPTION", "SERPENT_CBC", "TWOFISH_CBC", "EncryptionAlgorithm", "encryption_algorithm"]
-
-SERPENT_CBC, TWOFISH_CBC = 1026, 1027
+__all__ = ["ENCRYPTION", "EncryptionAlgorithm", "encryption_algorithm"]
 
 _AES = (16, 24, 32)
 
@@ -117,7 +114,12 @@ class EncryptionAlgorithm:
         return stream_of(self.mode, self.cipher, key)
 
     def _unsupported(self) -> DecryptError:
-        return DecryptError(f"{self.name} is not supported", slug="unsupported")
+        reason = (
+            f"the cryptographic library has no {self.cipher}"
+            if self.mode == "none"
+            else f"{self.name} is not supported"
+        )
+        return DecryptError(reason, slug="unsupported")
 
 
 #: GMAC is GCM with nothing to encrypt (RFC 4543 §3.3).
@@ -144,8 +146,8 @@ def _aead(encr: Encr, mode: str, cipher: str, salt: int, icv: int, iv: int = 8) 
     )
 
 
-def _closed(number: int, name: str, sizes: tuple[int, ...], block: int) -> EncryptionAlgorithm:
-    return EncryptionAlgorithm(number, name, "none", "", sizes, None, iv_octets=block, block_octets=block)
+def _closed(encr: Encr, cipher: str, sizes: tuple[int, ...], block: int) -> EncryptionAlgorithm:
+    return EncryptionAlgorithm(encr, encr.name, "none", cipher, sizes, None, iv_octets=block, block_octets=block)
 
 
 ENCRYPTION: MappingProxyType[int, EncryptionAlgorithm] = MappingProxyType(
@@ -154,7 +156,7 @@ ENCRYPTION: MappingProxyType[int, EncryptionAlgorithm] = MappingProxyType(
         for row in (
             _cbc(Encr.ENCR_DES, "DES", (8,), 8, 8),
             _cbc(Encr.ENCR_3DES, "TripleDES", (24,), 8, 24),
-            _closed(Encr.ENCR_RC5, Encr.ENCR_RC5.name, (5, 16, 20), 8),
+            _closed(Encr.ENCR_RC5, "RC5", (5, 16, 20), 8),
             _cbc(Encr.ENCR_IDEA, "IDEA", (16,), 8, 16),
             _cbc(Encr.ENCR_CAST, "CAST5", (5, 16), 8, 16),
             _cbc(Encr.ENCR_BLOWFISH, "Blowfish", (5, 56), 8, 16),
@@ -177,8 +179,8 @@ ENCRYPTION: MappingProxyType[int, EncryptionAlgorithm] = MappingProxyType(
             _aead(Encr.ENCR_AES_CCM_8_IIV, "ccm", "AES", 3, 8, 0),
             _aead(Encr.ENCR_AES_GCM_16_IIV, "gcm", "AES", 4, 16, 0),
             _aead(Encr.ENCR_CHACHA20_POLY1305_IIV, "chacha", "", 4, 16, 0),
-            _closed(SERPENT_CBC, "SERPENT_CBC", _AES, 16),
-            _closed(TWOFISH_CBC, "TWOFISH_CBC", _AES, 16),
+            _closed(Encr.ENCR_SERPENT_CBC, "Serpent", _AES, 16),
+            _closed(Encr.ENCR_TWOFISH_CBC, "Twofish", _AES, 16),
         )
     }
 )

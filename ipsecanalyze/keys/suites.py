@@ -17,8 +17,6 @@ from ipsecanalyze.registry.ikev2 import Encr, Integ
 __all__ = [
     "CIPHERS",
     "INTEG_OCTETS",
-    "SERPENT_CBC",
-    "TWOFISH_CBC",
     "Cipher",
     "aead_of",
     "encryption_name",
@@ -28,10 +26,6 @@ __all__ = [
     "integrity_of",
     "split_salt",
 ]
-
-#: Not in IANA's registry; the private numbers that libreswan gives them.
-SERPENT_CBC: Final = 65004
-TWOFISH_CBC: Final = 65005
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +67,8 @@ CIPHERS: Final = MappingProxyType(
             (Encr.ENCR_AES_CCM_8_IIV, Cipher(_AES, salt=3, icv=8)),  # RFC 8750
             (Encr.ENCR_AES_GCM_16_IIV, Cipher(_AES, salt=4, icv=16)),
             (Encr.ENCR_CHACHA20_POLY1305_IIV, Cipher((32,), salt=4, icv=16)),
-            (SERPENT_CBC, Cipher(_AES)),
-            (TWOFISH_CBC, Cipher(_AES)),
+            (Encr.ENCR_SERPENT_CBC, Cipher(_AES)),
+            (Encr.ENCR_TWOFISH_CBC, Cipher(_AES)),
         )
     }
 )
@@ -211,10 +205,6 @@ def esp_keys(
 
 def encryption_name(number: int) -> str:
     """As IANA, without the prefix: "AES_CBC", "NULL_AUTH_AES_GMAC"."""
-    if number == SERPENT_CBC:
-        return "SERPENT_CBC"
-    if number == TWOFISH_CBC:
-        return "TWOFISH_CBC"
     return Encr(number).name.removeprefix("ENCR_")
 
 

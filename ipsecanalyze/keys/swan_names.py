@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ipsecanalyze.keys.suites import SERPENT_CBC, TWOFISH_CBC
 from ipsecanalyze.registry.ikev2 import Encr, Integ, KeyExchange, Prf
 
 __all__ = ["Suite", "encryption_of", "integrity_of_name", "read_suite"]
@@ -22,8 +21,8 @@ _ENCRYPTION: Final = {
     "CAMELLIA": Encr.ENCR_CAMELLIA_CBC,
     "CAST_CBC": Encr.ENCR_CAST,
     "BLOWFISH_CBC": Encr.ENCR_BLOWFISH,
-    "SERPENT_CBC": SERPENT_CBC,
-    "TWOFISH_CBC": TWOFISH_CBC,
+    "SERPENT_CBC": Encr.ENCR_SERPENT_CBC,
+    "TWOFISH_CBC": Encr.ENCR_TWOFISH_CBC,
     "CHACHA20_POLY1305": Encr.ENCR_CHACHA20_POLY1305,
     "NULL": Encr.ENCR_NULL,
     "NULL_AES_GMAC": Encr.ENCR_NULL_AUTH_AES_GMAC,

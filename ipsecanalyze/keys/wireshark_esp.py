@@ -12,7 +12,7 @@ from typing import Final
 
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.keys.reader import Sink, from_hex, shown
-from ipsecanalyze.keys.suites import CIPHERS, TWOFISH_CBC, aead_of, esp_keys, integrity_of
+from ipsecanalyze.keys.suites import CIPHERS, aead_of, esp_keys, integrity_of
 from ipsecanalyze.keys.uat import fields, plain, spi_of
 from ipsecanalyze.registry.ikev2 import Encr
 
@@ -27,7 +27,7 @@ ENCRYPTION_NAMES: Final = {
     int(Encr.ENCR_DES): "DES-CBC [RFC2405]",
     int(Encr.ENCR_CAST): "CAST5-CBC [RFC2144]",
     int(Encr.ENCR_BLOWFISH): "BLOWFISH-CBC [RFC2451]",
-    TWOFISH_CBC: "TWOFISH-CBC",
+    int(Encr.ENCR_TWOFISH_CBC): "TWOFISH-CBC",
     int(Encr.ENCR_AES_GCM_8): "AES-GCM with 8 octet ICV [RFC4106]",
     int(Encr.ENCR_AES_GCM_12): "AES-GCM with 12 octet ICV [RFC4106]",
     int(Encr.ENCR_AES_GCM_16): "AES-GCM with 16 octet ICV [RFC4106]",

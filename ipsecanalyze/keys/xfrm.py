@@ -11,7 +11,7 @@ from typing import Final
 
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.keys.reader import Sink, from_hex, shown
-from ipsecanalyze.keys.suites import SERPENT_CBC, TWOFISH_CBC, aead_of, esp_keys, integrity_of
+from ipsecanalyze.keys.suites import aead_of, esp_keys, integrity_of
 from ipsecanalyze.registry.ikev2 import Encr
 
 __all__ = ["XfrmReader", "recognises"]
@@ -36,10 +36,10 @@ _ENCRYPTION: Final = {
     "cast128": Encr.ENCR_CAST,
     "cbc(blowfish)": Encr.ENCR_BLOWFISH,
     "blowfish": Encr.ENCR_BLOWFISH,
-    "cbc(serpent)": SERPENT_CBC,
-    "serpent": SERPENT_CBC,
-    "cbc(twofish)": TWOFISH_CBC,
-    "twofish": TWOFISH_CBC,
+    "cbc(serpent)": Encr.ENCR_SERPENT_CBC,
+    "serpent": Encr.ENCR_SERPENT_CBC,
+    "cbc(twofish)": Encr.ENCR_TWOFISH_CBC,
+    "twofish": Encr.ENCR_TWOFISH_CBC,
     "rfc3686(ctr(aes))": Encr.ENCR_AES_CTR,
     "ecb(cipher_null)": Encr.ENCR_NULL,
     "cipher_null": Encr.ENCR_NULL,

@@ -200,6 +200,8 @@ class Phase1Encryption(HistoricEnum, prefix="ENCR", private=65001):
     ENCR_SM4_CBC_OLD = 127, "GM/T 0022", "deprecated"
     ENCR_SM1_CBC = 128, "GM/T 0022"
     ENCR_SM4_CBC = 129, "GM/T 0022"
+    ENCR_SERPENT_CBC = 65004, "FreeS/WAN", "private"
+    ENCR_TWOFISH_CBC = 65005, "FreeS/WAN", "private"
 
 
 class Phase1Hash(HistoricEnum, prefix="HASH", private=65001):

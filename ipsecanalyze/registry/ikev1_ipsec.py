@@ -71,6 +71,8 @@ class EspTransformId(HistoricEnum, prefix="ESP", private=249):
     ESP_SEED_CBC = 21, "RFC 4196"
     ESP_CAMELLIA_CBC = 22, "RFC 4312"
     ESP_NULL_AUTH_AES_GMAC = 23, "RFC 4543"
+    ESP_SERPENT_CBC = 252, "FreeS/WAN", "private"
+    ESP_TWOFISH_CBC = 253, "FreeS/WAN", "private"
 
 
 class AhTransformId(HistoricEnum, prefix="AH", private=249):

@@ -92,6 +92,9 @@ class Encr(OpenEnum, prefix="ENCR", private=1024):
     ENCR_MAGMA_MGM_KTREE = 33, "RFC 9227"
     ENCR_KUZNYECHIK_MGM_MAC_KTREE = 34, "RFC 9227"
     ENCR_MAGMA_MGM_MAC_KTREE = 35, "RFC 9227"
+    # Private numbers without a vendor ID: kernels have these, and strongSwan names them so.
+    ENCR_SERPENT_CBC = 1026, "strongSwan", "private"
+    ENCR_TWOFISH_CBC = 1027, "strongSwan", "private"
 
 
 class Prf(OpenEnum, prefix="PRF", private=1024):

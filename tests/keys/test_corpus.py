@@ -25,8 +25,8 @@ ENCRYPTION = {
     "cbc(cast5)": 6,
     "cbc(blowfish)": 7,
     "cbc(camellia)": 23,
-    "cbc(serpent)": 65004,
-    "cbc(twofish)": 65005,
+    "cbc(serpent)": 1026,
+    "cbc(twofish)": 1027,
     "rfc3686(ctr(aes))": 13,
     "ecb(cipher_null)": 11,
 }

@@ -16,6 +16,8 @@ import pytest
 import ipsecanalyze
 from ipsecanalyze._fast import IMPLEMENTATION
 from ipsecanalyze.keys import load_keys
+from ipsecanalyze.keys.document import write_json
+from ipsecanalyze.keys.load import SECRETS_TYPE_KEYS, load_secrets
 from ipsecanalyze.opening import export
 from ipsecanalyze.opening.complete import complete_ring
 from ipsecanalyze.opening.esp import Opening, open_file
@@ -80,6 +82,18 @@ def test_every_scenario_opens_to_its_clear_text(scenario: Path, source: str) -> 
     assert [data for data in inner if digest(data) not in wanted] == []
     times = [packet.time_ns for packet in packets]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("is_document", [False, True])
+def test_what_the_library_lacks_is_told(is_document: bool) -> None:
+    scenario = CAPTURES / "manual-algos-tunnel-a"
+    ring = load_keys(keys_of(scenario, "xfrm-monitor-*"))
+    if is_document:
+        ring = load_secrets([(SECRETS_TYPE_KEYS, write_json(ring).encode())])
+    opening = Opening(ring)
+    list(open_file(opening, wan(scenario)))
+    told = {result.explanation for result in opening.results().values() if result.reason == "unsupported"}
+    assert told == {f"the cryptographic library has no {cipher}" for cipher in ("Serpent", "Twofish")}
 
 
 @pytest.mark.parametrize("name", ["v2-transport-a", "v2-ah-transport-a", "v2-beet-a"])

@@ -180,3 +180,10 @@ def test_words_for_people():
 def test_situation_keeps_unknown_bits():
     assert int(ikev1.Situation(0x80000001)) == 0x80000001
     assert ikev1.Situation.SIT_IDENTITY_ONLY in ikev1.Situation(0x80000001)
+
+
+def test_private_numbers_that_kernels_need_mean_the_same_in_both_versions():
+    for name, phase1, transform, number in (("SERPENT_CBC", 65004, 252, 1026), ("TWOFISH_CBC", 65005, 253, 1027)):
+        assert ikev1.Phase1Encryption(phase1).name == f"ENCR_{name}"
+        assert ikev1.ikev2_encr(transform) == ikev2.Encr[f"ENCR_{name}"] == number
+        assert ikev2.Encr(number).status == "private"
