@@ -229,6 +229,7 @@ class Decoder:
             None,
             packet.interface,
             self._capture,
+            ip.extensions if kind is DatagramKind.AH else (),
         )
 
     def _esp(self, ip: IpPacket, out: list[Datagram]) -> PacketKind:

@@ -60,6 +60,9 @@ class IpPacket:
     fragments: int = 1
     overrun: bool = False
     """The header claims more octets than the frame had on the wire."""
+    extensions: tuple[tuple[int, bytes], ...] = ()
+    """What stood between the IP header and the payload: IPv6 extension headers (but for that of fragments and AH) by
+    their number, or all options of IPv4 under number 0."""
 
 
 @lru_cache(maxsize=65_536)
@@ -109,6 +112,7 @@ def parse_ipv4(data: bytes, offset: int, wire_end: int) -> IpPacket:
         fragment,
         1,
         offset + total > wire_end,
+        ((0, data[offset + 20 : offset + header]),) if header > 20 else (),
     )
 
 
@@ -147,6 +151,7 @@ def extension_headers(packet: IpPacket) -> None:
     Changes `packet` in place. A fragment that is the whole datagram (RFC 6946) is none.
     """
     data, layer = packet.data, "ipv6"
+    found: list[tuple[int, bytes]] = []
     while packet.protocol in _SIZED or packet.protocol == _FRAGMENT:
         start = packet.start
         size = 8
@@ -164,11 +169,13 @@ def extension_headers(packet: IpPacket) -> None:
             raise _truncated(layer, start, packet.end - start)
         packet.start += size
         packet.length -= size
-        is_fragment = packet.protocol == _FRAGMENT
-        packet.protocol = data[start]
-        if is_fragment:
+        kind, packet.protocol = packet.protocol, data[start]
+        if kind == _FRAGMENT:
             place = int.from_bytes(data[start + 2 : start + 4])
             if place & 0xFFF9:
                 identification = int.from_bytes(data[start + 4 : start + 8])
                 packet.fragment = Fragment(identification, place & 0xFFF8, bool(place & 1))
-                return
+                break
+        else:
+            found.append((kind, data[start : start + size]))
+    packet.extensions += tuple(found)

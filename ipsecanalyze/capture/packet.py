@@ -118,6 +118,8 @@ class Datagram:
     """Index of the capture's interface."""
     capture: int = 0
     """Index of the capture among those that are analysed together; frames count within one capture."""
+    extensions: tuple[tuple[int, bytes], ...] = ()
+    """AH, whose ICV covers them: what stands between it and the IP header, as `IpPacket` has it."""
 
     @property
     def truncated(self) -> bool:

@@ -135,6 +135,7 @@ class Reassembler:
         if start == 0 and partial.first is None:
             # The buffer of the frame is not kept, only the header.
             partial.first = replace(packet, data=b"", fragment=None)
+            partial.cost += sum(len(octets) + OVERHEAD for _, octets in packet.extensions)
         partial.fragments += 1
         if overlaps:
             self._fill(partial, start, end, data)

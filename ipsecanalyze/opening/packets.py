@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DecryptedPacket", "Outer", "inner_packet", "ip_packet"]
 
-IPV4, IPV6 = 4, 41
+IPV4, IPV6, AH = 4, 41, 51
 #: What AH may stand in front of and is opened on its own: ESP, and one more AH.
 PROTECTED: Final = (50, 51)
 _V4: Final = Struct(">BBHHHBBH4s4s")
@@ -132,10 +132,20 @@ def _checksum(header: bytes) -> int:
 def ah_image(datagram: Datagram) -> bytes:
     """The IP packet that AH's ICV is of, but for what counts as zero in it anyway (RFC 4302 §3.3.3.1).
 
-    Options and extension headers in front of AH are not in a datagram: with them the ICV cannot be verified.
+    As it was before fragmentation, which comes behind AH (§3.3.4): without the extension header of fragments.
     """
-    outer = Outer.of(datagram)
-    return ip_packet(outer, 51, datagram.payload)
+    outer, kind, payload, options = Outer.of(datagram), AH, datagram.payload, b""
+    if len(outer.source) == 4:
+        options = b"".join(octets for _, octets in datagram.extensions)
+    elif datagram.extensions:
+        kinds = [number for number, _ in datagram.extensions] + [AH]
+        kind = kinds[0]
+        chain = (
+            bytes((following,)) + octets[1:]
+            for following, (_, octets) in zip(kinds[1:], datagram.extensions, strict=True)
+        )
+        payload = b"".join((*chain, payload))
+    return ip_packet(outer, kind, payload, options)
 
 
 def inner_packet(opened: OpenedEsp, outer: Outer) -> bytes | None:
