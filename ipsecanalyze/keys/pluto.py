@@ -1,9 +1,13 @@
 """The log of libreswan's (and Openswan's) pluto, with plutodebug=private or crypt.
 
-IKE SAs: the lines "| ikev2 I …" and "| ikev2 R …" that tcpdump takes too. Child SAs: dumps "ESP encrypt key:" and "ESP
-integrity key:" (in older releases "ESP enckey:", "ESP authkey:"), one pair for each direction, then a line with SPIs
-and algorithms: "{ESP=>0xOUT <0xIN xfrm=AES_GCM_16_256-NONE …}". Which direction came first depends on the release, so
-each SPI gets both keys, to be tried; first as the newer releases have it, which begin with what comes in.
+IKE SAs: the lines "| ikev2 I …" and "| ikev2 R …" that tcpdump takes too. With AEAD the salts are not in them, but in
+dumps before: "calc_skeyseed_v2 initiator salt" (and responder), or, of what pluto itself sends only, "Salt before
+authenticated encryption:". They name no SPIs, so the last few are put behind the key, to be tried.
+
+Child SAs: dumps "ESP encrypt key:" and "ESP integrity key:" (in older releases "ESP enckey:", "ESP authkey:"), one pair
+for each direction, then a line with SPIs and algorithms: "{ESP=>0xOUT <0xIN xfrm=AES_GCM_16_256-NONE …}". Which
+direction came first depends on the release, so each SPI gets both keys, to be tried; first as the newer releases have
+it, which begin with what comes in.
 """
 
 from __future__ import annotations
@@ -21,7 +25,11 @@ __all__ = ["PlutoReader", "recognises"]
 
 _IKE: Final = re.compile(r"\|\s+(ikev2 [IR] 0x.*)")
 _HEAD: Final = re.compile(r"\|\s+(ESP|AH) (encrypt|integrity|enckey|authkey)(?: key)?:\s*$")
-_ROW: Final = re.compile(r"\|\s+((?:[0-9a-f]{2} {1,2})*[0-9a-f]{2})\s*$")
+_SALT: Final = re.compile(
+    r"\|\s+(?:calc_skeyseed_v2 (initiator|responder) salt|Salt before authenticated encryption:|salt:)\s*$"
+)
+#: Sixteen octets at most; newer releases show behind three spaces what of them is printable.
+_ROW: Final = re.compile(r"\|\s+((?:[0-9a-f]{2} {1,2}){0,15}[0-9a-f]{2})(?: {3}.*|\s*)$")
 _SPIS: Final = re.compile(r"\{(ESP|AH)([^=]{0,40})=>0x([0-9a-f]{1,8}) <0x([0-9a-f]{1,8}) xfrm=(\S{1,100})")
 _PLUTO: Final = re.compile(r"Starting Pluto|\{(?:ESP|AH)[^=]{0,40}=>0x[0-9a-f]+ <0x|\|\s+(?:ESP|AH) \w+ ?\w*:\s*$")
 #: Pairs of keys that wait for their SPIs; beyond, the oldest are forgotten.
@@ -30,6 +38,8 @@ _MAX_WAITING: Final = 4
 
 def recognises(line: str) -> bool:
     """Whether the line is one of pluto that matters here."""
+    if "alt" in line and _SALT.search(line) is not None:
+        return True
     if "| ikev2" not in line and "Starting Pluto" not in line and "=>0x" not in line and "| ESP" not in line:
         return "| AH" in line and _HEAD.search(line) is not None
     return _IKE.search(line, 0, 300) is not None or _PLUTO.search(line) is not None
@@ -43,6 +53,7 @@ class PlutoReader:
         self._ike = IkeLines(sink)
         self._dump: tuple[str, bytearray] | None = None
         self._pairs: list[dict[str, bytes]] = []
+        self._salt_i = b""
 
     def feed(self, line: str) -> bool:
         """Take a line."""
@@ -54,6 +65,9 @@ class PlutoReader:
             self._end_dump()
         if head := _HEAD.search(line):
             self._dump = ("encrypt" if head[2].startswith("enc") else "integrity", bytearray())
+            return True
+        if salt := _SALT.search(line):
+            self._dump = (f"{salt[1] or 'own'} salt", bytearray())
             return True
         if found := _IKE.search(line):
             return self._ike.feed(found[1].strip())
@@ -75,10 +89,25 @@ class PlutoReader:
             return
         kind, data = self._dump
         self._dump = None
+        if kind.endswith("salt"):
+            self._salt(kind, bytes(data))
+            return
         if not self._pairs or kind in self._pairs[-1]:
             self._pairs.append({})
             del self._pairs[:-_MAX_WAITING]
         self._pairs[-1][kind] = bytes(data)
+
+    def _salt(self, kind: str, salt: bytes) -> None:
+        """Keep a salt; the initiator's waits for the responder's."""
+        if not salt:
+            return  # of a cipher that has none
+        if kind == "initiator salt":
+            self._salt_i = salt
+        elif kind == "responder salt":
+            self._ike.add_salts(self._salt_i, salt)
+        else:  # the log does not say which side pluto is on
+            self._ike.add_salts(salt, b"")
+            self._ike.add_salts(b"", salt)
 
     def _child(self, protocol: str, words: str, spis: tuple[int, int], text: str) -> None:
         """The SPIs, that of what comes in first."""

@@ -7,6 +7,8 @@ of 12 octets follows, of which tcpdump does not know the algorithm. pluto prints
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from ipsecanalyze.crypto.material import EspKeys, IkeKeys
@@ -56,8 +58,11 @@ _IKE_ENCRYPTION: Final = {
     "aes_gcm_8": Encr.ENCR_AES_GCM_8,
     "aes_gcm_12": Encr.ENCR_AES_GCM_12,
     "aes_gcm_16": Encr.ENCR_AES_GCM_16,
+    "chacha20_poly1305": Encr.ENCR_CHACHA20_POLY1305,
     "null": Encr.ENCR_NULL,
 }
+#: Pairs of salts that are kept for keys that come without.
+_MAX_SALTS: Final = 8
 _ESP: Final = re.compile(r"(0x[0-9a-fA-F]{1,8}|\d{1,10})@(\S+)[ \t]+([\w-]+):(\S+)")
 _DEFAULT: Final = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*):(0x[0-9a-fA-F]{10,})")
 _IKE: Final = re.compile(
@@ -120,11 +125,18 @@ class TcpdumpReader:
 
 
 class IkeLines:
-    """The two lines of an IKE SA, one for each direction."""
+    """The two lines of an IKE SA, one for each direction; salts that are not in them, where the source has them."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._half: dict[tuple[int, int], tuple[int, str, int, int, bytes, bytes]] = {}
+        self._salts: list[tuple[bytes, bytes]] = []
+
+    def add_salts(self, initiator: bytes, responder: bytes) -> None:
+        """Take salts of an IKE SA whose lines may follow; one is empty where it is not known."""
+        if (initiator, responder) not in self._salts:
+            self._salts.append((initiator, responder))
+            del self._salts[:-_MAX_SALTS]
 
     def feed(self, line: str) -> bool:
         """Take a line; whether it was one of them."""
@@ -172,26 +184,43 @@ class IkeLines:
         responder: tuple[bytes, ...],
         line: int,
     ) -> None:
+        pairs = [(initiator[0], responder[0])]
         try:
-            for key in (initiator[0], responder[0]):
-                if key:
-                    split_salt(encryption, key)
+            _check(encryption, pairs[0])
         except ValueError as error:
-            self._sink.tell(f"keys of an IKE SA are left out: {error}", line)
-            return
-        self._sink.add(
-            IkeKeys(
-                spi_i=spis[0],
-                spi_r=spis[1],
-                encryption=encryption,
-                integrity=integrity,
-                sk_ei=initiator[0],
-                sk_er=responder[0],
-                sk_ai=initiator[1],
-                sk_ar=responder[1],
-                origin=self._sink.origin(line),
+            pairs = list(self._salted(encryption, pairs[0]))
+            if not pairs:
+                self._sink.tell(f"keys of an IKE SA are left out: {error}", line)
+        for sk_ei, sk_er in pairs:
+            self._sink.add(
+                IkeKeys(
+                    spi_i=spis[0],
+                    spi_r=spis[1],
+                    encryption=encryption,
+                    integrity=integrity,
+                    sk_ei=sk_ei,
+                    sk_er=sk_er,
+                    sk_ai=initiator[1],
+                    sk_ar=responder[1],
+                    origin=self._sink.origin(line),
+                )
             )
-        )
+
+    def _salted(self, encryption: int, pair: tuple[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
+        """The keys with each pair of salts behind them, the latest first; without the key whose salt is not known."""
+        for salts in reversed(self._salts):
+            sk_ei, sk_er = (key + salt if key and salt else b"" for key, salt in zip(pair, salts, strict=True))
+            with suppress(ValueError):
+                _check(encryption, (sk_ei, sk_er))
+                if sk_ei or sk_er:
+                    yield sk_ei, sk_er
+
+
+def _check(encryption: int, keys: Iterable[bytes]) -> None:
+    """Raise ValueError, without secrets, where a key and its salt have an impossible length."""
+    for key in keys:
+        if key:
+            split_salt(encryption, key)
 
 
 def _esp(algorithm: str, secret: str, spi: int | None, destination: str | None) -> EspKeys:

@@ -1,6 +1,15 @@
-"""pluto's log, as its sources print it (programs/pluto: kernel.c, ikev2_crypto.c); no real one was at hand."""
+"""pluto's log, as its sources print it (programs/pluto: kernel.c, crypt_dh_v2.c, state.c, ikev2_message.c; DBG_dump.c).
+
+No real one with secrets was at hand.
+"""
 
 from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ipsecanalyze.crypto.ike import IkeOpener
+from ipsecanalyze.errors import DecryptError
 
 LOG = """Nov 23 06:27:56.511511: Starting Pluto (Libreswan Version 5.2 IKEv2 IKEv1 XFRM)
 Nov 23 06:27:58.484727: | ikev2 I 0x95fdb71f535797f6 0xb96f40ed41a432a8 sha256:0x{a} aes256:0x{b}
@@ -53,3 +62,70 @@ def test_without_the_line_of_the_spis_it_is_told(ring_of) -> None:
     ring = ring_of("\n".join(LOG.splitlines()[:-1]))
     assert not ring.esp
     assert "SPIs" in ring.problems[0].what
+
+
+def dump(label: str, octets: bytes) -> str:
+    """DBG_dump of releases from 3.30 on: hexadecimal in a column of its width, then what is printable."""
+    text = f"| {label}\n"
+    for at in range(0, len(octets), 16):
+        row = octets[at : at + 16]
+        pairs = "".join(f"{' ' * (1 + (not place % 4))}{octet:02x}" for place, octet in enumerate(row))
+        shown = "".join(chr(octet) if 32 <= octet < 127 else "." for octet in row)
+        text += f"| {pairs:<52}   {shown}\n"
+    return text
+
+
+def test_dumps_with_a_column_of_text(ring_of) -> None:
+    encryption, integrity = b"ab cd ef 12 34 !", b"0123456789 a b c 12."
+    text = dump("ESP encrypt key:", encryption) + dump("ESP integrity key:", integrity)
+    ring = ring_of(text + LOG.splitlines()[-1])
+    assert {(keys.encryption_key, keys.integrity_key) for keys in ring.esp} == {(encryption, integrity)}
+
+
+KEYS = bytes(range(32)), bytes(range(32, 64))
+SALTS = b"in1t", b"re$p"
+LINES = "".join(
+    f"| ikev2 {side} 0x95fdb71f535797f6 0xb96f40ed41a432a8 none: aes_gcm256:0x{key.hex()}\n"
+    for side, key in zip("IR", KEYS, strict=True)
+)
+
+
+def sealed(from_initiator: bool) -> bytes:
+    """An IKEv2 message with an empty SK payload of AES-GCM (RFC 5282), sealed by the library itself."""
+    head = bytes.fromhex("95fdb71f535797f6b96f40ed41a432a8") + bytes((46, 0x20, 37, 8 if from_initiator else 32))
+    head += bytes(4) + (28 + 4 + 8 + 1 + 16).to_bytes(4) + bytes((0, 0, 0, 29))
+    key, salt = (KEYS[0], SALTS[0]) if from_initiator else (KEYS[1], SALTS[1])
+    return head + b"12345678" + AESGCM(key).encrypt(salt + b"12345678", b"\0", head)
+
+
+def opens(keys, from_initiator: bool) -> bool:
+    try:
+        return IkeOpener(keys).open(sealed(from_initiator)).chain == b""
+    except DecryptError:
+        return False
+
+
+def test_salts_of_aead_on_lines_of_their_own(ring_of) -> None:
+    def pair(initiator: bytes, responder: bytes) -> str:
+        both = dump("calc_skeyseed_v2 initiator salt", initiator), dump("calc_skeyseed_v2 responder salt", responder)
+        return "".join(both)
+
+    # Another IKE SA was begun meanwhile; which salts are whose, the log does not say.
+    ring = ring_of(pair(*SALTS) + dump("calc_skeyseed_v2 SK_pi", bytes(32)) + pair(b"xxxx", b"yyyy") + LINES)
+    assert len(ring.ike) == 2
+    for side in (True, False):
+        assert [opens(keys, side) for keys in ring.ike] == [False, True]
+    assert not ring.problems
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_salt_of_one_direction(ring_of, side: int) -> None:
+    ring = ring_of(dump("Salt before authenticated encryption:", SALTS[side]) + LINES)
+    assert sum(opens(keys, not side) for keys in ring.ike) == 1
+    assert not any(opens(keys, bool(side)) for keys in ring.ike)
+
+
+def test_without_salts_it_is_told(ring_of) -> None:
+    ring = ring_of("Starting Pluto\n" + dump("calc_skeyseed_v2 initiator salt", b"") + LINES)
+    assert not ring.ike
+    assert "32 octets, 4 of them the salt" in ring.problems[0].what
