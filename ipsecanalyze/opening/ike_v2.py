@@ -13,7 +13,7 @@ from typing import Final
 
 from ipsecanalyze.crypto.ike import OpenedIke, join_fragments
 from ipsecanalyze.crypto.ikev2 import intermediate_auth, rekeyed_keys, with_ppk
-from ipsecanalyze.crypto.material import IkeKeys, SharedSecret
+from ipsecanalyze.crypto.material import IkeKeys
 from ipsecanalyze.crypto.suite import ChildSuite
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.ike.chain import parse_payloads
@@ -36,7 +36,7 @@ from ipsecanalyze.opening.revealed import Revealed, RevealedChild
 from ipsecanalyze.opening.tries import Tries
 from ipsecanalyze.opening.v2_auth import PSKS_TRIED, SidesProof, judge
 from ipsecanalyze.opening.v2_children import IKE, chosen_proposal, derive, describe_child, find, ike_suite
-from ipsecanalyze.opening.v2_keys import SECRETS_TRIED, Beginning, KeyTrial
+from ipsecanalyze.opening.v2_keys import SECRETS_TRIED, Beginning, KeyTrial, likely_secrets
 from ipsecanalyze.registry import ikev2
 from ipsecanalyze.registry.eap import EapType
 from ipsecanalyze.sa.algorithms import suites_v2
@@ -365,17 +365,12 @@ class _Session:
             found += [with_ppk(keys, prf, psk.value) for psk in self._ring.ppks(SECRETS_TRIED)]
         return found
 
-    def _secrets(self, chosen: Sequence[Algorithm]) -> list[SharedSecret]:
-        """Shared secrets for a key exchange of this IKE SA: those of its method, the likeliest first.
-
-        Logs have them in the order of the exchanges, and there may be more than are tried.
-        """
+    def _secrets(self, chosen: Sequence[Algorithm]) -> list[tuple[bytes, ...]]:
+        """Shared secrets for the key exchanges of a CREATE_CHILD_SA and of the IKE_FOLLOWUP_KE behind it."""
         place = self._exchanges
-        self._exchanges += 1
-        methods = {algorithm.id for algorithm in chosen if algorithm.type == "KE"}
-        found = self._ring.shared_secrets_for(*self._spis, strays=SECRETS_TRIED)
-        numbered = [item for item in enumerate(found) if item[1].method is None or item[1].method in methods]
-        return [secret for _, secret in sorted(numbered, key=lambda item: abs(item[0] - place))[:SECRETS_TRIED]]
+        methods = [one.id for one in chosen if one.type == "KE" or (one.id and one.type.startswith("ADDKE"))] or [0]
+        self._exchanges += len(methods)
+        return likely_secrets(self._ring.shared_secrets_for(*self._spis, strays=SECRETS_TRIED), methods, place)
 
     def _place(self, record: MessageRecord, child: RevealedChild) -> None:
         """Where the sides are: the answer goes from one to the other."""
@@ -415,7 +410,7 @@ class _Session:
                 for keys in filter(attrgetter("sk_d"), self._generations(prf)):
                     for secret in secrets:
                         candidates += rekeyed_keys(
-                            prf, keys.sk_d, suite, (secret.value,), nonces[0], nonces[1], *spis, origin=origin
+                            prf, keys.sk_d, suite, secret, nonces[0], nonces[1], *spis, origin=origin
                         )
             except DecryptError:
                 pass

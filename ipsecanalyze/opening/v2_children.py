@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from ipsecanalyze.crypto.ikev2 import child_keys
-from ipsecanalyze.crypto.material import EspKeys, IkeKeys, SharedSecret
+from ipsecanalyze.crypto.material import EspKeys, IkeKeys
 from ipsecanalyze.crypto.suite import ChildSuite, IkeSuite
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.ike.payloads import NotifyPayload, Payload, Proposal, SaPayload, TrafficSelectorPayload
@@ -28,8 +28,6 @@ _NULL: Final = 11
 _TRANSPORT: Final = int(ikev2.NotifyType.USE_TRANSPORT_MODE)
 _BEET: Final = int(ikev2.NotifyType.USE_BEET_MODE)
 _REKEY: Final = int(ikev2.NotifyType.REKEY_SA)
-#: Shared secrets that are tried for a Child SA with a key exchange of its own.
-_SECRETS: Final = 16
 _TS_I, _TS_R = 44, 45
 _P = TypeVar("_P", bound=Payload)
 
@@ -112,11 +110,13 @@ def describe_child(
         selectors_initiator=selectors[0],
         selectors_responder=selectors[1],
         rekeys_spi=int.from_bytes(rekeyed.spi) if rekeyed is not None and len(rekeyed.spi) == 4 else None,
-        has_key_exchange=bool(group and group[0]),
+        has_key_exchange=bool(group and group[0]) or _has_additional(chosen),
     )
-    if any(transform.type in _ADDKE and transform.id for transform in chosen.transforms):
-        child.missing = "it has several key exchanges (IKE_FOLLOWUP_KE): the keys of the SA are needed"
     return child, suite
+
+
+def _has_additional(chosen: Proposal) -> bool:
+    return any(transform.type in _ADDKE and transform.id for transform in chosen.transforms)
 
 
 def _selectors(payloads: Sequence[Payload], kind: int) -> list[str]:
@@ -130,24 +130,26 @@ def derive(
     keys: Sequence[IkeKeys],
     prf: int,
     nonces: tuple[bytes, bytes],
-    secrets: Sequence[SharedSecret],
+    secrets: Sequence[tuple[bytes, ...]],
     *,
     by_initiator: bool,
 ) -> None:
-    """Put the keys of the Child SA into it, as far as `keys` (one of them is right) and `secrets` are enough."""
-    if child.missing:
-        return
+    """Put the keys of the Child SA into it, as far as `keys` and `secrets` (one of each is right) are enough."""
     with_sk_d = [one for one in keys if one.sk_d]
     if not with_sk_d:
         child.missing = "SK_d of its IKE SA is needed"
         return
     values: list[tuple[bytes, ...]] = [()]
     if child.has_key_exchange:
-        values = [(secret.value,) for secret in secrets[:_SECRETS]]
+        values = list(secrets)
         if not values:
-            child.missing = (
-                "it has a key exchange of its own (PFS): its shared secret, or the keys of the SA, are needed"
+            several = any(one.id and one.type.startswith("ADDKE") for one in child.chosen)
+            what = (
+                "several key exchanges (IKE_FOLLOWUP_KE): their shared secrets"
+                if several
+                else "a key exchange of its own (PFS): its shared secret"
             )
+            child.missing = f"it has {what}, or the keys of the SA, are needed"
             return
     asked, answered = child.initiator_spi, child.responder_spi
     if not by_initiator:

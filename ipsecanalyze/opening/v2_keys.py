@@ -5,8 +5,9 @@ One generation may follow another. The ICV decides; how often it is asked is bou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice, permutations
 from typing import Final
 
 from ipsecanalyze.crypto.ike import IkeOpener, OpenedIke
@@ -18,7 +19,7 @@ from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.tries import Tries
 from ipsecanalyze.sa.records import Algorithm
 
-__all__ = ["SECRETS_TRIED", "Beginning", "KeyTrial"]
+__all__ = ["SECRETS_TRIED", "Beginning", "KeyTrial", "likely_secrets"]
 
 #: Shared secrets and keys without SPIs that are tried for one IKE SA.
 SECRETS_TRIED: Final = 32
@@ -170,3 +171,27 @@ class KeyTrial:
                 self.problems.append(error.reason)
                 continue
             self._openers.append(opener)
+
+
+def likely_secrets(found: Sequence[SharedSecret], methods: Sequence[int], place: int) -> list[tuple[bytes, ...]]:
+    """What SK(0), SK(1), … of a CREATE_CHILD_SA with these key exchange methods may be, the likeliest first.
+
+    SK(0) is that of the exchange itself, the others of the IKE_FOLLOWUP_KE behind it (RFC 9370 §2.2.4). Logs have them
+    in the order of the exchanges, `place` secrets before; charon prints the additional ones as one. There may be more
+    than are tried.
+    """
+    fitting = [number for number, secret in enumerate(found) if secret.method in (None, methods[0])]
+    fitting.sort(key=lambda number: abs(number - place))
+    sizes = tuple(dict.fromkeys((len(methods), min(len(methods), 2))))
+
+    def guesses() -> Iterator[Sequence[SharedSecret]]:
+        for number in fitting:
+            for size in sizes:
+                yield found[number : number + size]
+        if len(methods) > 1:
+            nearest = sorted(range(len(found)), key=lambda number: abs(number - place))
+            yield from chain(*(permutations([found[number] for number in nearest], size) for size in sizes))
+
+    whole = (tuple(secret.value for secret in guess) for guess in guesses() if len(guess) in sizes)
+    # Bounded before those that came twice are left out: permutations are many.
+    return list(dict.fromkeys(islice(whole, 4 * SECRETS_TRIED)))[:SECRETS_TRIED]

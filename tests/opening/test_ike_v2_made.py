@@ -291,16 +291,6 @@ def test_more_rekeyings_than_secrets_are_tried() -> None:
         assert there.encryption_key in {key.encryption_key for key in child.keys}
 
 
-def test_several_key_exchanges_are_not_derived_wrongly() -> None:
-    # RFC 9370 §2.2.4
-    transforms = ((1, 12, 128), (3, 12, None), (4, 14, None), (5, 0, None), (6, 36, None))
-    spis = (b"\0\0\0\x11", b"\0\0\0\x22")
-    _, _, revealed = opened(create(0, spis, transforms=transforms), KeyRing([keys(), SharedSecret(b"g" * 32)]))
-    (child,) = revealed.children
-    assert not child.keys
-    assert "several key exchanges" in child.missing
-
-
 @pytest.mark.parametrize("by_initiator", [True, False])
 def test_who_is_who_after_a_rekeying(by_initiator: bool) -> None:
     ike = ((1, 12, 128), (2, 5, None), (3, 12, None), (4, 14, None))
