@@ -1,11 +1,12 @@
 """Which keys are tried on which flow: a ring with an index, and a budget for tries.
 
-What a stranger's packets may cost is bounded here: keys of unknown SPI are tried on a flow's first packets only, on so
-many in all, and candidates beside those of the flow's own SPI are few.
+What a stranger's packets may cost is bounded here: of the keys of a flow's own SPI the likeliest are tried on any
+packet; further ones, and keys of unknown SPI, on its first packets only, so often in all, and others are few.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -18,8 +19,10 @@ from ipsecanalyze.keys.ring import KeyRing
 
 __all__ = ["KeyChain", "algorithm_names", "variants"]
 
-#: Keys of the flow's own SPI that are tried on it, and others: of unknown SPI; of the same two addresses.
+#: Keys of the flow's own SPI that are tried on it, and on its first packets only; then others: of unknown SPI; of the
+#: same two addresses.
 _MOST_OWN: Final = 32
+_MOST_FURTHER: Final = 256
 _MOST_UNKNOWN: Final = 256
 _MOST_OTHER: Final = 16
 #: Tries with keys that are not the flow's own, over all flows.
@@ -35,6 +38,7 @@ class KeyChain:
     def __init__(self, ring: KeyRing) -> None:
         self._known = KeyRing()
         self._unknown = KeyRing()
+        self._own: Counter[tuple[str, int]] = Counter()
         self._pairs: dict[frozenset[str], list[EspKeys]] = {}
         self._tries = _TRIES
         self._ranked = _RANKED
@@ -46,7 +50,9 @@ class KeyChain:
             if key.spi is None:
                 self._unknown.add(key)
                 continue
+            before = len(self._known)
             self._known.add(key)
+            self._own[key.protocol, key.spi] += len(self._known) - before
             if key.source and key.destination:
                 pair = self._pairs.setdefault(frozenset((key.source, key.destination)), [])
                 if len(pair) < _MOST_PER_PAIR:
@@ -57,12 +63,29 @@ class KeyChain:
         return self._known.esp_for(source, destination, spi, protocol)[:_MOST_OWN]
 
     def unknown(self, protocol: str, source: str, destination: str, spi: int) -> list[EspKeys]:
-        """Keys of which nobody knows the SPI, the likeliest first; none once too much was spent on them."""
+        """Further keys of this SPI, then those of which nobody knows it, the likeliest first.
+
+        None once too much was spent on them.
+        """
+        further: list[EspKeys] = []
+        if self._tries > 0 and self._own[protocol, spi] > _MOST_OWN:
+            further = self._known.esp_for(source, destination, spi, protocol)[_MOST_OWN:][:_MOST_FURTHER]
         count = len(self._unknown)
         if not count or self._ranked < count or self._tries <= 0:
-            return []
+            return further
         self._ranked -= count
-        return self._unknown.esp_for(source, destination, spi, protocol)[:_MOST_UNKNOWN]
+        return further + self._unknown.esp_for(source, destination, spi, protocol)[:_MOST_UNKNOWN]
+
+    def left_out(self, protocol: str, spi: int) -> str:
+        """What was not tried on an SPI because of the bounds, in words; empty where all keys were."""
+        own, unknown = self._own[protocol, spi], len(self._unknown)
+        if own > _MOST_OWN + _MOST_FURTHER:
+            return f"of {own} keys for this SPI only the likeliest {_MOST_OWN + _MOST_FURTHER} were tried"
+        if unknown > _MOST_UNKNOWN:
+            return f"of {unknown} keys whose SPI is not known only the likeliest {_MOST_UNKNOWN} were tried"
+        if (own > _MOST_OWN or unknown) and (self._tries <= 0 or self._ranked < unknown):
+            return "so many keys were tried in vain on all flows that further ones were left out"
+        return ""
 
     def others(self, protocol: str, source: str, destination: str, spi: int) -> list[EspKeys]:
         """Keys of other SPIs between the same two addresses."""

@@ -39,6 +39,9 @@ def explain(lane: Lane, chain: KeyChain) -> None:
         )
     elif not result.opened and left:
         reason = _unopened(lane, chain)
+        left_out = chain.left_out(lane.key[0], lane.key[3])
+        if left_out and reason[0] in ("no-key", "wrong-key", "esn"):
+            reason = reason[0], f"{reason[1]}; {left_out}", f"give only the keys of this SA; or else: {reason[2]}"
     elif result.icv_wrong:
         reason = (
             "icv",

@@ -74,6 +74,33 @@ def test_right_key_behind_wrong_ones(gcm: tuple[Path, Gcm]) -> None:
     assert (result.opened, result.icv_wrong, result.reason) == (20, 0, "")
 
 
+@pytest.mark.parametrize("before", [31, 32, 287])
+def test_right_key_behind_many_of_its_spi(gcm: tuple[Path, Gcm], before: int) -> None:
+    wrong = [replace(gcm[1].keys, encryption_key=n.to_bytes(16)) for n in range(1, before + 1)]
+    result = one(gcm[0], *wrong, gcm[1].keys)
+    assert (result.opened, result.icv_wrong, result.reason) == (20, 0, "")
+
+
+def test_keys_that_are_left_out_are_told(gcm: tuple[Path, Gcm]) -> None:
+    wrong = [replace(gcm[1].keys, encryption_key=n.to_bytes(16)) for n in range(1, 289)]
+    result = one(gcm[0], *wrong, gcm[1].keys)
+    assert (result.opened, result.reason) == (0, "wrong-key")
+    assert "of 289 keys for this SPI only the likeliest 288 were tried" in result.explanation
+    assert "only the keys of this SA" in result.remedy
+    # All that there are were tried: nothing to tell.
+    assert "likeliest" not in one(gcm[0], *wrong).explanation
+    # The likeliest are those of the flow's addresses, wherever they stand.
+    elsewhere = [replace(key, source="203.0.113.1", destination="203.0.113.2") for key in wrong]
+    assert one(gcm[0], *elsewhere, gcm[1].keys).opened == 20
+
+
+def test_keys_of_unknown_spi_that_are_left_out_are_told(gcm: tuple[Path, Gcm]) -> None:
+    unknown = [replace(gcm[1].keys, spi=None, encryption_key=n.to_bytes(16)) for n in range(1, 258)]
+    result = one(gcm[0], *unknown)
+    assert result.reason == "wrong-key"
+    assert "of 257 keys whose SPI is not known only the likeliest 256 were tried" in result.explanation
+
+
 def test_key_of_unknown_spi_is_found_by_icv(gcm: tuple[Path, Gcm]) -> None:
     unknown = [replace(gcm[1].keys, spi=None, encryption_key=bytes((n,)) * 16) for n in range(1, 60)]
     result = one(gcm[0], *unknown, replace(gcm[1].keys, spi=None, source=None, destination=None))
@@ -95,6 +122,7 @@ def test_unknown_spis_cost_a_bounded_number_of_tries(tmp_path: Path, monkeypatch
     opening = Opening(KeyRing(keys))
     assert list(open_file(opening, capture(tmp_path / "forged.pcap", frames(packets)))) == []
     assert 0 < tries <= 200_000
+    assert all("left out" in one.explanation or "likeliest" in one.explanation for one in opening.results().values())
 
 
 def test_salt_is_missing(gcm: tuple[Path, Gcm]) -> None:
