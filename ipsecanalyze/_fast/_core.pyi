@@ -1,5 +1,6 @@
 # The C core, as far as types go; what it does stands in native.py and native_flows.py.
 
+from collections.abc import Callable
 from typing import Any, Self
 
 from ipsecanalyze._fast.columns import Octets
@@ -44,3 +45,22 @@ class Scan:
     def counts(self) -> tuple[int, int, int, int, list[int], int]: ...
     def watch(self, one: bytes, other: bytes, /) -> int: ...
     def forget(self) -> None: ...
+
+class Opener:
+    def __new__(cls, invalid: tuple[type[Exception], ...], /) -> Self: ...
+    def enter(
+        self,
+        flow: int,
+        kind: int,
+        decrypt: Callable[..., object],
+        mac: Callable[[bytes, bytes], bytes] | None,
+        icv_octets: int,
+        least: int,
+        known: dict[bytes, list[Any]],
+        salt: bytes,
+        head: bytes,
+        middle: bytes,
+        /,
+    ) -> None: ...
+    def leave(self, flow: int, /) -> None: ...
+    def run(self, rows: bytes, row_at: int, octets: Octets, out: bytearray, /) -> tuple[int, int, int, Any]: ...

@@ -6,10 +6,10 @@ makes a few slices and one tuple. Keys that are not meant for the packet make a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
-from ipsecanalyze.crypto.ciphers import InvalidTag, Octets
+from ipsecanalyze.crypto.ciphers import Decrypt, InvalidTag, Octets
 from ipsecanalyze.crypto.encryption import EncryptionAlgorithm, encryption_algorithm
 from ipsecanalyze.crypto.extended import ExtendedSequence
 from ipsecanalyze.crypto.integrity import INTEGRITY, Mac, integrity_algorithm
@@ -81,6 +81,8 @@ class EspOpener:
         self._row = row = encryption_algorithm(keys.encryption)
         self._unseal: _Unseal
         self._wrong_icv = _WRONG_ICV
+        self.classic: tuple[Mac | None, Decrypt] | None = None
+        """What verifies and what decrypts, where that is not one and the same."""
         if row.is_aead:
             icv = row.icv_octets if keys.icv_octets is None else keys.icv_octets
             self._unseal = _aead(row, keys, icv)
@@ -90,10 +92,12 @@ class EspOpener:
             usual = INTEGRITY[keys.integrity].key_octets if mac else 0
             if len(keys.integrity_key) != usual and mac:
                 self._wrong_icv += f"; its integrity key has {len(keys.integrity_key)} octets, {usual} are usual"
-            self._unseal = _classic(row, keys, mac, icv, self._wrong_icv)
+            self.classic = mac, row.decrypter(keys.encryption_key, keys.salt)
+            self._unseal = _classic(*self.classic, icv, self._wrong_icv)
             self.verifies = mac is not None
         self.icv_octets = icv
-        self._least = 8 + row.iv_octets + max(row.block_octets, 2) + icv
+        self.least = 8 + row.iv_octets + max(row.block_octets, 2) + icv
+        """Octets of its shortest packet."""
         # Without an ICV, nothing depends on the high half (an implicit IV has always one), and nothing could tell it.
         self._extended: bool | None = keys.esn if self.verifies else False
         self.sequence = ExtendedSequence(keys.sequence_high)
@@ -108,36 +112,32 @@ class EspOpener:
         """
         if missing:
             raise DecryptError(f"{missing} octets of the packet were not captured, so it has no ICV", slug="truncated")
-        if len(packet) < self._least:
-            reason = f"an ESP packet of this SA has {self._least} octets at least, this one {len(packet)}"
-            raise DecryptError(reason, slug="too-short")
+        if len(packet) < self.least:
+            raise self._too_short(packet)
         if self._extended is False:
             plain = self._unseal(packet, b"")
             high = None
         else:
             plain, high = self._search(packet, high)
-        return self._finish(plain, high)
+        return self.finish(plain, high)
 
-    def open_many(self, packets: Iterable[Octets]) -> Iterator[OpenedEsp | DecryptError]:
-        """Open whole packets of the SA, in order; a packet that cannot be opened gives its error.
+    def unseal(self, packet: Octets) -> tuple[Octets, int | None] | DecryptError:
+        """The first half of `open` for a whole packet, for callers that do the second one themselves (`finish`).
 
-        It does what `open` does, with fewer steps for the plain packet.
+        The plaintext with its trailer, and the high half of its sequence number; or the error, which is not raised.
         """
-        unseal, least, verified, new = self._unseal, self._least, self.verifies, tuple.__new__
-        for packet in packets:
-            try:
-                if self._extended is not False or len(packet) < least:
-                    yield self.open(packet)
-                    continue
-                plain = unseal(packet, b"")
-                size = plain[-2]
-                end = len(plain) - 2 - size
-                if end >= 0 and plain[end:-2] == _PADDINGS[size]:
-                    yield new(OpenedEsp, (plain[:end], plain[-1], size, False, None, verified))
-                else:
-                    yield self._finish(plain, None)
-            except DecryptError as error:
-                yield error
+        try:
+            if len(packet) < self.least:
+                return self._too_short(packet)
+            if self._extended is not False:
+                return self._search(packet, None)
+            return self._unseal(packet, b""), None
+        except DecryptError as error:
+            return error
+
+    def _too_short(self, packet: Octets) -> DecryptError:
+        reason = f"an ESP packet of this SA has {self.least} octets at least, this one {len(packet)}"
+        return DecryptError(reason, slug="too-short")
 
     def glimpse(self, packet: Octets, high: int | None = None) -> Octets:
         """The beginning of the payload of a packet that the capture cut, as far as it can be decrypted.
@@ -162,8 +162,8 @@ class EspOpener:
             iv = packet[8:start]
         return row.stream(keys.encryption_key, keys.salt)(keys.salt + iv, packet[start:])
 
-    def _finish(self, plain: Octets, high: int | None) -> OpenedEsp:
-        """Take padding, pad length and next header off (RFC 4303 §2.4 to §2.6)."""
+    def finish(self, plain: Octets, high: int | None) -> OpenedEsp:
+        """Take padding, pad length and next header off (RFC 4303 §2.4 to §2.6): the second half of `open`."""
         size = plain[-2]
         end = len(plain) - 2 - size
         if end < 0:
@@ -219,9 +219,8 @@ def _mac(keys: EspKeys) -> tuple[Mac | None, int]:
     return mac, icv
 
 
-def _classic(row: EncryptionAlgorithm, keys: EspKeys, mac: Mac | None, icv: int, wrong_icv: str) -> _Unseal:
+def _classic(mac: Mac | None, decrypt: Decrypt, icv: int, wrong_icv: str) -> _Unseal:
     """Encrypt-then-MAC: the ICV is over all in front of it, and the high half behind that (RFC 4303 §2.8)."""
-    decrypt = row.decrypter(keys.encryption_key, keys.salt)
     if mac is None:
         return lambda packet, _: decrypt(packet[8:-icv] if icv else packet[8:])
 

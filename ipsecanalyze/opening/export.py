@@ -69,7 +69,7 @@ def open_flows(paths: Iterable[Path], ring: KeyRing, flows: Iterable[Flow], limi
 class Nowhere:
     """Where packets are written that nobody wants, but for what is counted of them."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Throw it away."""
 
 

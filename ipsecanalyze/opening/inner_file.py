@@ -11,15 +11,15 @@ from typing import Final, Protocol
 
 from ipsecanalyze.opening.packets import DecryptedPacket
 
-__all__ = ["ENDS", "ENHANCED", "LENGTH", "InnerFile", "block_parts", "comment_of", "header"]
+__all__ = ["InnerFile", "block_parts", "comment_ends", "comment_of", "header"]
 
 LINKTYPE_RAW: Final = 101
 _SECTION: Final = Struct("<IIIHHqI")
 #: Interface Description Block with if_name, if_tsresol (9: nanoseconds), end of options.
 _INTERFACE: Final = Struct("<IIHHI")
-ENHANCED: Final = Struct("<IIIIIII")
+_ENHANCED: Final = Struct("<IIIIIII")
 _OPTION: Final = Struct("<HH")
-LENGTH: Final = Struct("<I")
+_LENGTH: Final = Struct("<I")
 _COMMENT: Final = 1
 
 
@@ -30,10 +30,10 @@ def header(comment: str = "") -> bytes:
     if text:
         options = _OPTION.pack(_COMMENT, len(text)) + text + bytes(-len(text) & 3) + bytes(4)
     size = 28 + len(options)
-    section = _SECTION.pack(0x0A0D0D0A, size, 0x1A2B3C4D, 1, 0, -1, 0)[:-4] + options + LENGTH.pack(size)
+    section = _SECTION.pack(0x0A0D0D0A, size, 0x1A2B3C4D, 1, 0, -1, 0)[:-4] + options + _LENGTH.pack(size)
     options = _OPTION.pack(2, 5) + b"inner\0\0\0" + _OPTION.pack(9, 1) + b"\x09\0\0\0" + bytes(4)
     size = 20 + len(options)
-    return section + _INTERFACE.pack(1, size, LINKTYPE_RAW, 0, 0) + options + LENGTH.pack(size)
+    return section + _INTERFACE.pack(1, size, LINKTYPE_RAW, 0, 0) + options + _LENGTH.pack(size)
 
 
 def _make_ends(most: int) -> tuple[tuple[tuple[bytes, bytes, int], ...], ...]:
@@ -52,33 +52,39 @@ def _make_ends(most: int) -> tuple[tuple[tuple[bytes, bytes, int], ...], ...]:
 
 #: By octets of data modulo 4 and octets of the comment, of which there are few: what is between the two, what is
 #: behind the comment, and the octets of the block that are not data.
-ENDS: Final = _make_ends(256)
+_ENDS: Final = _make_ends(256)
 
 
 def block_parts(data: bytes, time_ns: int, comment: bytes) -> tuple[bytes, ...]:
     """An Enhanced Packet Block in parts, to be joined; the comment is ASCII, of less than 256 octets."""
     size = len(data)
-    before, behind, octets = ENDS[size & 3][len(comment)]
+    before, behind, octets = _ENDS[size & 3][len(comment)]
     return (
-        ENHANCED.pack(6, size + octets, 0, time_ns >> 32 & 0xFFFFFFFF, time_ns & 0xFFFFFFFF, size, size),
+        _ENHANCED.pack(6, size + octets, 0, time_ns >> 32 & 0xFFFFFFFF, time_ns & 0xFFFFFFFF, size, size),
         data,
         before,
         comment,
         behind,
-        LENGTH.pack(size + octets),
+        _LENGTH.pack(size + octets),
     )
 
 
 def comment_of(capture: int, protocol: str, spi: int) -> bytes:
     """The comment of a flow's packets, to be filled with frame and sequence number."""
     file = b"" if not capture else b"capture %d, " % (capture + 1)
-    return file + b"frame %d, " + b"%s SPI %08x" % (protocol.encode(), spi) + b", sequence %d"
+    return b"%bframe %%d, %b SPI %08x, sequence %%d" % (file, protocol.encode(), spi)
+
+
+def comment_ends(capture: int, protocol: str, spi: int) -> tuple[bytes, bytes]:
+    """The same for the C core: what is in front of the frame, and what is in front of the sequence number."""
+    head, middle, _ = comment_of(capture, protocol, spi).split(b"%d")
+    return head, middle
 
 
 class Sink(Protocol):
     """What is written to: a binary file, or less."""
 
-    def write(self, data: bytes, /) -> object:
+    def write(self, data: bytes | memoryview, /) -> object:
         """Take octets."""
 
 
@@ -88,11 +94,10 @@ class InnerFile:
     def __init__(self, stream: Sink, comment: str | None = "") -> None:
         self._write = stream.write
         self.packets = 0
-        self.parts: list[bytes] = []
-        """What waits; `flush_if_full` is to be called now and then by those that append."""
+        self._parts: list[bytes] = []
         self._comments: dict[tuple[int, str, int], bytes] = {}
         if comment is not None:
-            self.parts.append(header(comment))
+            self._parts.append(header(comment))
 
     def add(self, packet: DecryptedPacket) -> None:
         """Write one packet."""
@@ -102,16 +107,19 @@ class InnerFile:
             if len(self._comments) > 65_536:
                 self._comments.clear()
             comment = self._comments[key] = comment_of(*key)
-        self.parts += block_parts(packet.data, packet.time_ns, comment % (packet.frame, packet.sequence))
+        self._parts += block_parts(packet.data, packet.time_ns, comment % (packet.frame, packet.sequence))
         self.packets += 1
-        if len(self.parts) > 4_096:
+        if len(self._parts) > 4_096:
             self.flush()
 
-    def write(self, blocks: bytes) -> None:
-        """Write whole blocks that were made elsewhere."""
+    def add_blocks(self, blocks: bytes | memoryview, packets: int) -> None:
+        """Write whole blocks of so many packets, which were made elsewhere."""
+        if self._parts:
+            self.flush()
         self._write(blocks)
+        self.packets += packets
 
     def flush(self) -> None:
         """Write what waits."""
-        self._write(b"".join(self.parts))
-        self.parts.clear()
+        self._write(b"".join(self._parts))
+        self._parts.clear()

@@ -102,7 +102,7 @@ def open_pieces(
         for task, part in zip(tasks, parts, strict=True):
             with open(task.part, "rb") as stream:  # noqa: PTH123
                 while piece := stream.read(_COPIED):
-                    out.write(piece)
+                    out.add_blocks(piece, 0)
             out.packets += part.packets
             progress(task.end)
     return True

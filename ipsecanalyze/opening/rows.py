@@ -1,15 +1,17 @@
 """Opening on the short way: rows of the C core instead of datagrams, blocks of pcapng instead of packets.
 
 What it gives is what `Opening.open` and `InnerFile.add` give, octet for octet; only the time differs. Plain ESP of a
-flow whose key is known takes it: an IPv4 packet as long as it says, of a conversation that was seen before. All else
-goes the ordinary way, in its place.
+flow whose key is known takes it: an IPv4 packet as long as it says, of a conversation that was seen before. The core
+(`_core.Opener`) calls the cipher for each and does the rest by itself. All else goes the ordinary way, in its place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from ipsecanalyze._fast import _core
 from ipsecanalyze._fast.columns import ROW, Octets, datagrams_of
 from ipsecanalyze._fast.contract import ScanOptions
 from ipsecanalyze._fast.native import NativeIntake, NativeScanner
@@ -17,13 +19,13 @@ from ipsecanalyze._fast.native_flows import NativeFlowTable
 from ipsecanalyze._fast.shortpath import Verdict
 from ipsecanalyze.capture.notices import NoticeLog
 from ipsecanalyze.capture.packet import Datagram, DatagramKind, PacketKind
-from ipsecanalyze.crypto.ciphers import AeadOpen, InvalidTag
+from ipsecanalyze.crypto.ciphers import InvalidTag
 from ipsecanalyze.crypto.encryption import encryption_algorithm
 from ipsecanalyze.crypto.esp import EspOpener, OpenedEsp
+from ipsecanalyze.crypto.integrity import Mac
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.esp.flow import FlowKey
-from ipsecanalyze.opening.inner_file import ENDS, ENHANCED, LENGTH, InnerFile, comment_of
-from ipsecanalyze.opening.inside import WHOLE
+from ipsecanalyze.opening.inner_file import InnerFile, comment_ends
 from ipsecanalyze.opening.packets import DecryptedPacket
 
 if TYPE_CHECKING:
@@ -32,40 +34,16 @@ if TYPE_CHECKING:
 
 __all__ = ["RowScanner"]
 
-#: Of a row: start, time, frame, captured, length, kind, flow.
-_LEAN: Final = Struct("=QqQII14xB5x32xI")
+_FLOW: Final = Struct("=I")
 _SIZE: Final = ROW.size
+_FLOW_AT: Final = _SIZE - _FLOW.size
+_KIND_AT: Final = 54
 _ESP: Final = Verdict.ESP
+#: How the packets of a flow are opened, as in core/opener.c.
+_COMBINED, _CLASSIC, _WHOLE = range(3)
 _NO_FLOW: Final = 0xFFFFFFFF
-#: Parts of blocks that may wait: few, so that all this stays in the processor's cache.
-_PARTS: Final = 240
-
-#: RFC 4303 §2.4: padding is 1, 2, 3, ...
-_PADDINGS: Final = tuple(bytes(range(1, size + 1)) for size in range(256))
-#: SPI, sequence number, IV, the shortest trailer and the longest ICV of AEAD: less is not for the short way.
-_LEAST: Final = 34
-
-
-class _Quick:
-    """A flow whose key is known."""
-
-    __slots__ = ("comment", "decrypt", "give", "known", "lane", "opened", "salt")
-
-    def __init__(self, lane: Lane, opener: EspOpener, comment: bytes) -> None:
-        self.lane = lane
-        self.comment = comment
-        self.known = lane.inside.known.get
-        keys = opener.keys
-        row = encryption_algorithm(keys.encryption)
-        self.salt = keys.salt
-        self.decrypt: AeadOpen | None = None
-        """What opens its packets, where nonce and associated data are as in RFC 4106, with numbers of 32 bits."""
-        if row.is_aead and row.iv_octets == 8 and row.mode != "gmac" and opener.sequence.last is None:
-            self.decrypt = row.aead(keys.encryption_key, keys.salt, opener.icv_octets)
-        # Of others one packet is put in and comes out opened: a generator that goes on costs less than a call.
-        waiting: list[bytes] = []
-        self.give = waiting.append
-        self.opened = opener.open_many(iter(waiting.pop, None))
+#: Octets of blocks that are written at once: what a window of the scanner has in it, as a rule.
+_BLOCKS: Final = 1 << 20
 
 
 class _RowIntake(NativeIntake):
@@ -75,77 +53,50 @@ class _RowIntake(NativeIntake):
         super().__init__(options, table, capture, scanner.notices)
         self._opening = scanner.opening
         self._out = scanner.out
-        self._quick: dict[int, _Quick] = {}
+        self._quick: dict[int, tuple[Lane, EspOpener]] = {}
+        self._core = _core.Opener((InvalidTag, DecryptError))
+        self._blocks = bytearray(_BLOCKS)
 
     def _take_rows(self, rows: bytes, octets: Octets) -> None:
-        # Of hundreds of thousands of packets each second: no step here that can be spared.
-        find, out = self._quick.get, self._out
-        parts, pack, pack_length, number = out.parts, ENHANCED.pack, LENGTH.pack, int.from_bytes
-        at, quickly = -_SIZE, 0
-        view = memoryview(octets)
-        for start, time_ns, frame, captured, length, kind, flow in _LEAN.iter_unpack(rows):
-            at += _SIZE
-            quick = find(flow)
-            if quick is None or captured != length or kind != _ESP or captured < _LEAST:
-                self._take_row(rows[at : at + _SIZE], octets, flow, kind)
-                continue
-            head = bytes(view[start : start + 16])
-            decrypt = quick.decrypt
-            if decrypt is not None:
-                try:
-                    plain = decrypt(quick.salt + head[8:], view[start + 16 : start + captured], head[:8])
-                    padding = plain[-2]
-                except InvalidTag:
-                    plain, padding = b"", 0
-                if len(plain) < padding + 2:
-                    # Once more, in full: which key and why not, is known there.
-                    del self._quick[flow]
-                    self._take_row(rows[at : at + _SIZE], octets, flow, kind)
-                    continue
-                inner, next_header = plain[: -2 - padding], plain[-1]
-                wrong = plain[-2 - padding : -2] != _PADDINGS[padding]
-                sequence = number(head[4:8])
-            else:
-                packet = bytes(view[start : start + captured])
-                quick.give(packet)
-                opened = next(quick.opened)
-                if opened.__class__ is not OpenedEsp:
-                    self._finish(rows[at : at + _SIZE], octets, opened, flow, packet)
-                    continue
-                payload, next_header, _, wrong, high, _ = opened
-                inner = bytes(payload)
-                sequence = (high or 0) << 32 | number(head[4:8])
-            tally = quick.known(inner[9:10] + inner[12:24])
-            size = len(inner)
-            if (
-                tally is not None
-                and next_header == 4
-                and not wrong
-                and inner[0] == 0x45
-                and inner[2] << 8 | inner[3] == size
-                and inner[6:8] in WHOLE
-            ):
-                text = quick.comment % (frame, sequence)
-                before, behind, total = ENDS[size & 3][len(text)]
-                total += size
-                parts += (
-                    pack(6, total, 0, time_ns >> 32 & 0xFFFFFFFF, time_ns & 0xFFFFFFFF, size, size),
-                    inner,
-                    before,
-                    text,
-                    behind,
-                    pack_length(total),
-                )
-                quickly += 1
-                tally[2] += 1
-                tally[3] += size
-                if len(parts) > _PARTS:
-                    out.flush()
-            else:
-                if decrypt is not None:
-                    opened = OpenedEsp(inner, next_header, padding, wrong, None, True)
-                self._finish(rows[at : at + _SIZE], octets, opened, flow)
-        out.packets += quickly
+        run, blocks, at, end = self._core.run, self._blocks, 0, len(rows)
+        with memoryview(blocks) as view:
+            while True:
+                at, packets, written, found = run(rows, at, octets, blocks)
+                if packets:
+                    self._out.add_blocks(view[:written], packets)
+                if at == end:
+                    return
+                if packets and found is None:
+                    continue  # no room, perhaps
+                self._take_odd(rows[at : at + _SIZE], octets, found)
+                at += _SIZE
+
+    def _take_odd(self, row: bytes, octets: Octets, found: Any) -> None:
+        """Take what the core has left: `found` is what came of opening it, if it was opened."""
+        (flow,) = _FLOW.unpack_from(row, _FLOW_AT)
+        if found is None:
+            if self._quick.pop(flow, None) is not None:
+                # Which key opens it and why not, is known there. What is merely cut off or short comes back soon.
+                self._core.leave(flow)
+            self._take_row(row, octets, flow, row[_KIND_AT])
+            return
+        lane, opener = self._quick[flow]
+        if isinstance(found, tuple):
+            plain, high = found
+        else:
+            plain, high = found, None
+        opened: OpenedEsp | DecryptError
+        try:
+            opened = plain if isinstance(plain, DecryptError) else opener.finish(plain, high)
+        except DecryptError as error:
+            opened = error
+        (datagram,) = datagrams_of(row, octets, self.table.vlans, self.capture)
+        if isinstance(opened, DecryptError):
+            del self._quick[flow]
+            self._core.leave(flow)
+        packet = lane.finish_open(datagram.payload, opened)
+        if packet is not None:
+            self._put(self._opening.unwrap(lane, packet, datagram))
 
     def _take_row(self, row: bytes, octets: Octets, flow: int, kind: int) -> None:
         """The ordinary way."""
@@ -158,20 +109,30 @@ class _RowIntake(NativeIntake):
     def _enter(self, flow: int, key: FlowKey) -> None:
         """Let the flow take the short way from now on, if its key is known."""
         lane = self._opening.lanes.get(key)
-        if lane is not None and lane.is_steady and isinstance(lane.opener, EspOpener):
-            self._quick[flow] = _Quick(lane, lane.opener, comment_of(self.capture, "ESP", key[3]))
-
-    def _finish(
-        self, row: bytes, octets: Octets, opened: OpenedEsp | DecryptError, flow: int, packet: bytes = b""
-    ) -> None:
-        """What was opened on the short way turned out to be not plain, or (`packet`) was not opened."""
-        (datagram,) = datagrams_of(row, octets, self.table.vlans, self.capture)
-        lane = self._quick[flow].lane
-        if isinstance(opened, DecryptError):
-            del self._quick[flow]
-        found = lane.finish_open(packet, opened)
-        if found is not None:
-            self._put(self._opening.unwrap(lane, found, datagram))
+        if lane is None or not lane.is_steady or not isinstance(lane.opener, EspOpener):
+            return
+        opener = lane.opener
+        self._quick[flow] = (lane, opener)
+        kind = _WHOLE
+        decrypt: Callable[..., object] = opener.unseal
+        mac: Mac | None = None
+        keys, row = opener.keys, encryption_algorithm(opener.keys.encryption)
+        if opener.sequence.last is None:  # numbers of 32 bits: nothing need be between the core and the cipher
+            if opener.classic is not None:
+                kind, (mac, decrypt) = _CLASSIC, opener.classic
+            elif row.iv_octets == 8 and row.mode != "gmac":
+                kind, decrypt = _COMBINED, row.aead(keys.encryption_key, keys.salt, opener.icv_octets)
+        self._core.enter(
+            flow,
+            kind,
+            decrypt,
+            mac,
+            opener.icv_octets,
+            opener.least,
+            lane.inside.known,
+            keys.salt if kind == _COMBINED else b"",
+            *comment_ends(self.capture, "ESP", key[3]),
+        )
 
     def _take_datagram(self, datagram: Datagram) -> None:
         if datagram.kind is DatagramKind.IKE:

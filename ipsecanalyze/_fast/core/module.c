@@ -3,9 +3,7 @@
    Limited API: one binary serves every CPython from 3.11 on. While a scan runs, the GIL is released; a table in use says
    so to whoever else calls. */
 
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "pymodule.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -558,14 +556,17 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__core(void)
 {
     PyObject *module = PyModule_Create(&definition);
-    PyObject *scan_type = NULL;
+    PyObject *scan_type = NULL, *opener_type = NULL;
     if (!module)
         return NULL;
     table_type = PyType_FromSpec(&table_spec);
     scan_type = PyType_FromSpec(&scan_spec);
-    if (!table_type || !scan_type || PyModule_AddObjectRef(module, "Table", table_type) ||
-        PyModule_AddObjectRef(module, "Scan", scan_type) || PyModule_AddIntConstant(module, "ROW_OCTETS", sizeof(struct row)))
+    opener_type = PyType_FromSpec(&opener_spec);
+    if (!table_type || !scan_type || !opener_type || PyModule_AddObjectRef(module, "Table", table_type) ||
+        PyModule_AddObjectRef(module, "Scan", scan_type) || PyModule_AddObjectRef(module, "Opener", opener_type) ||
+        PyModule_AddIntConstant(module, "ROW_OCTETS", sizeof(struct row)))
         Py_CLEAR(module);
     Py_XDECREF(scan_type);
+    Py_XDECREF(opener_type);
     return module;
 }
