@@ -42,6 +42,19 @@ class Scan:
     def run(
         self, octets: Octets, start: int, end: int, frame: int, last: int, /
     ) -> tuple[int, int, int, int, bytes | None, Any]: ...
+    def read(
+        self,
+        fd: int,
+        window: bytearray,
+        begin: int,
+        position: int,
+        end: int,
+        stop: int,
+        budget: int,
+        frame: int,
+        last: int,
+        /,
+    ) -> tuple[int, int, tuple[int, int, int, int, bytes | None, Any]]: ...
     def counts(self) -> tuple[int, int, int, int, list[int], int]: ...
     def watch(self, one: bytes, other: bytes, /) -> int: ...
     def forget(self) -> None: ...

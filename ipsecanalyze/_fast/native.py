@@ -418,8 +418,8 @@ class _Reader:
                 self._progress(consumed())
 
     def read_pieces(self, fd: int, size: int, jobs: int) -> None:
-        """Read a file of `size` octets in pieces, the first one as ever, the others ahead."""
-        position = 0
+        """Read a file of `size` octets in pieces, all of them ahead but for what shows how to read them."""
+        position, end = 0, CHUNK
 
         def readinto(room: memoryview) -> int:
             nonlocal position
@@ -427,10 +427,11 @@ class _Reader:
             position += count
             return count
 
-        end = min(size, CHUNK)
         self._step(readinto)
         walker, intake = self._scanner.walker, self._scanner.intake
-        pieces = cut(fd, size, walker.offset, jobs, walker)
+        pieces = cut(fd, size, walker.offset, jobs, walker) if walker.reads_on and not intake.watches else []
+        if pieces:
+            pieces.insert(0, Piece(walker.offset, pieces[0].start))
         adoption = Adoption(fd, walker, intake)
         try:
             for piece in pieces:
@@ -439,10 +440,11 @@ class _Reader:
                 end = piece.start
                 while position < end and self._step(readinto):
                     self._tell(position, pieces)
-                piece.wait()
-                if not self._kept and adoption.fits(piece):
+                while not piece.wait(0.1):
+                    self._tell(position, pieces)
+                if adoption.fits(piece):
                     adoption.adopt(piece)
-                    position = walker.offset
+                    position, self._kept = walker.offset, 0
                     self._on_datagrams(self._scanner.take_window(memoryview(b""), False)[1])
                     self._tell(position, pieces)
         finally:

@@ -1,18 +1,18 @@
 """One capture over all cores: the file is cut at record boundaries, the pieces are scanned in threads by the C core.
 
-The first piece is scanned as ever. The others are scanned ahead (`Piece`), from where a record seems to begin, and
-what Python must see of them is only listed. Then one after another is adopted: only where the scan before it ended
-exactly at its beginning, and nothing that the scan has learnt meanwhile would have changed what was done ahead. What
-cannot be adopted is scanned again in its turn. So the result is that of a single pass, always; only the time differs.
+All pieces are scanned ahead (`Piece`), the first one from where the scan stands, the others from where a record seems
+to begin, and what Python must see of them is only listed. Then one after another is adopted: only where the scan
+before it ended exactly at its beginning, and nothing that the scan has learnt meanwhile would have changed what was
+done ahead. What cannot be adopted is scanned again in its turn. So the result is that of a single pass, always; only
+the time differs.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ipsecanalyze._fast import _core
 from ipsecanalyze._fast.columns import ROW
@@ -31,7 +31,11 @@ LEAST_PIECE: Final = 16 << 20
 CHUNK: Final = 512 << 10
 #: Packets that Python must see, of one piece: beyond, the piece ends.
 _LISTED: Final = 100_000
+#: Octets after which the core comes back to hear whether it should go on.
+_BUDGET: Final = 64 << 20
+NEEDS_MORE: Final = 0
 STRANGE_PACKET: Final = 2
+ENDED: Final = 3
 
 
 @dataclass(slots=True)
@@ -87,13 +91,15 @@ class Piece:
     def end_early(self) -> None:
         """Let the thread come to its end, and wait for it."""
         self._ended.set()
-        self.wait()
+        while not self.wait(0.1):
+            pass
 
-    def wait(self) -> None:
-        """Wait for the thread."""
-        # In slices: a wait without end would keep Ctrl-C waiting too.
-        while self._thread is not None and self._thread.is_alive():
-            self._thread.join(0.1)
+    def wait(self, seconds: float) -> bool:
+        """Wait for the thread; whether it has ended. In slices: a wait without end would keep Ctrl-C waiting too."""
+        if self._thread is None:
+            return True
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self, fd: int, scan: _core.Scan) -> None:
         try:
@@ -103,28 +109,18 @@ class Piece:
         self.counts = scan.counts()
 
     def _scan(self, fd: int, scan: _core.Scan) -> None:
-        for window, base, end in windows(fd, self):
-            position = 0
-            while True:
-                ending, position, self.frames, self.last, rows, packet = scan.run(
-                    window, position, end, self.frames, self.last
+        window = Window(fd, self.stop, self.end)
+        ending = NEEDS_MORE
+        while ending in (NEEDS_MORE, STRANGE_PACKET) and not self._ended.is_set() and len(self.listed) <= _LISTED:
+            ending, self.frames, self.last, rows, packet = window.run(scan, self.frames, self.last)
+            base, self.stop = window.begin, window.place
+            if rows:
+                self._list_rows(rows, base)
+            if ending == STRANGE_PACKET:
+                _, at, captured, wire, time_ns, interface, record = packet
+                self.listed.append(
+                    Listed(self.frames, base + at, captured, None, wire, time_ns, interface, base + record, self.stop)
                 )
-                self.stop = base + position
-                if rows:
-                    self._list_rows(rows, base)
-                if ending == STRANGE_PACKET:
-                    _, at, captured, wire, time_ns, interface, record = packet
-                    self.listed.append(
-                        Listed(
-                            self.frames, base + at, captured, None, wire, time_ns, interface, base + record, self.stop
-                        )
-                    )
-                if self._ended.is_set() or len(self.listed) > _LISTED:
-                    return
-                if ending != STRANGE_PACKET:
-                    break
-            if ending:
-                return
 
     def _list_rows(self, rows: bytes, base: int) -> None:
         for at in range(0, len(rows), ROW.size):
@@ -133,25 +129,32 @@ class Piece:
             self.listed.append(Listed(frame, base + start, captured, row))
 
 
-def windows(fd: int, piece: Piece) -> Iterator[tuple[bytearray, int, int]]:
-    """The octets of a piece, in windows: (buffer, offset of its beginning, octets in it).
+class Window:
+    """A part of a file in memory, that the core reads and takes records from up to `stop`."""
 
-    Each begins at `piece.stop`, which the caller moves on; ends where nothing more comes of that.
-    """
-    window, kept, begin = bytearray(CHUNK), 0, piece.stop
-    while True:
-        if kept > len(window) // 2:
-            window.extend(bytes(len(window)))
-        position = begin + kept
-        with memoryview(window) as view, view[kept : kept + max(0, piece.end - position)] as room:
-            count = os.preadv(fd, [room], position) if room else 0
-        if not count:
-            return
-        end = kept + count
-        yield window, begin, end
-        used = piece.stop - begin
-        kept, begin = end - used, piece.stop
-        window[:kept] = window[used:end]
+    def __init__(self, fd: int, begin: int, stop: int) -> None:
+        self._fd = fd
+        self._stop = stop
+        self._octets = bytearray(CHUNK)
+        self._position = self._end = 0
+        self.begin = begin
+        """Where its first octet stands in the file."""
+
+    @property
+    def place(self) -> int:
+        """Up to where records were taken."""
+        return self.begin + self._position
+
+    def run(self, scan: _core.Scan, frame: int, last: int) -> tuple[int, int, int, bytes | None, Any]:
+        """Go on until Python must see something, or an end is reached: (ending, frame, last, rows, packet)."""
+        while True:
+            self.begin, self._end, (ending, self._position, frame, last, rows, packet) = scan.read(
+                self._fd, self._octets, self.begin, self._position, self._end, self._stop, _BUDGET, frame, last
+            )
+            if ending != ENDED or self._end < len(self._octets):
+                return ending, frame, last, rows, packet
+            # A record that is larger than the window.
+            self._octets.extend(bytes(len(self._octets)))
 
 
 def cut(fd: int, size: int, start: int, jobs: int, walker: NativeWalker) -> list[Piece]:
@@ -237,16 +240,12 @@ class Adoption:
         intake = self._intake
         scan = _core.Scan(intake.table.core, intake.capture, False)
         self._walker.set_up(scan)
-        again = Piece(piece.start, stop, stop=piece.start)
-        frame, last = base, -1
-        for window, begin, end in windows(self._fd, again):
-            position = 0
-            while True:
-                ending, position, frame, last, _, _ = scan.run(window, position, end, frame, last)
-                if ending != STRANGE_PACKET:
-                    break
+        window = Window(self._fd, piece.start, stop)
+        frame, last, ending = base, -1, NEEDS_MORE
+        while ending in (NEEDS_MORE, STRANGE_PACKET):
+            ending, frame, last, _, _ = window.run(scan, frame, last)
+            if ending == STRANGE_PACKET:
                 for protocol, datagram, at in held.get(frame - base, ()):
                     intake.table.arrive(protocol, datagram, at)
-            again.stop = begin + position
         intake.take_counts(scan.counts())
         piece.last = last

@@ -157,7 +157,7 @@ def test_pieces_are_adopted(monkeypatch: pytest.MonkeyPatch, outcome: Any, tmp_p
     path = tmp_path / "capture"
     write(path, frames, random, pcapng=False)
     result = scanned(path, 4, outcome)
-    assert len(adopted) == 3
+    assert len(adopted) == 4
     assert sum(adopted) > 1_000
     assert not again
     assert result["facts"]["packets"] == len(frames)

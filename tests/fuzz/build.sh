@@ -14,7 +14,7 @@ mkdir -p "$out/seeds" "$out/corpus" "$out/captures"
 out=$(cd "$out" && pwd)
 flags="-std=c11 -g -O1 -fno-omit-frame-pointer -Wall -Wextra -fno-sanitize-recover=all -DSETTLE_EVERY=16 -DLANE_FROM=17"
 cd "$core"
-sources="flows.c ip.c link.c merge.c records.c sequence.c shortcut.c"
+sources="flows.c ip.c link.c merge.c reading.c records.c sequence.c"
 # The settings let short inputs reach what otherwise long captures do.
 "${CC:-clang}" $flags -fsanitize=fuzzer,address,undefined -I . -o "$out/core_fuzz" "$here/core_fuzz.c" $sources
 mkdir -p "$out/objects"

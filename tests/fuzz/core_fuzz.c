@@ -1,12 +1,15 @@
 /* A libFuzzer target for the C core, without Python; README.md here says how to build and run it.
 
    Input: one octet of options, three octets for the sizes of the pieces, and a capture. It is scanned whole, in pieces,
-   and in pieces into two tables that are merged then, as native.py and parallel.py do it: what the core leaves alone is
+   from a file, and in pieces into two tables that are merged then, as native.py and parallel.py do it: what the core leaves alone is
    stepped over here. All must give the same, and whatever they give must agree with itself. */
 
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "octets.h"
 #include "scan.h"
@@ -303,6 +306,55 @@ static void scan_pieces(struct outcome *outcome, uint8_t options, const uint8_t 
     }
 }
 
+/* Make the window large enough for what is left of the file, and read it. */
+static void read_rest(struct window *window, int fd, size_t size)
+{
+    size_t rest = size - (size_t)window->begin;
+    window->octets = realloc(window->octets, rest ? rest : 1);
+    CHECK(window->octets);
+    CHECK(pread(fd, window->octets, rest, (off_t)window->begin) == (ssize_t)rest);
+    window->size = window->end = rest;
+}
+
+/* Scan a capture from a file, through a window of `room` octets at first. */
+static void scan_from_file(struct outcome *outcome, uint8_t options, const uint8_t *capture, size_t size, size_t room,
+                           uint64_t budget)
+{
+    static int fd = -1;
+    if (fd < 0)
+        fd = memfd_create("capture", 0);
+    CHECK(fd >= 0 && !ftruncate(fd, (off_t)size) && pwrite(fd, capture, size, 0) == (ssize_t)size);
+    struct scan *scan = &outcome->scan;
+    struct window window = {malloc(room), room, 0, 0, begin(outcome, options, capture)};
+    CHECK(window.octets);
+    for (;;) {
+        enum ending ending = scan_read(scan, fd, &window, size, budget);
+        CHECK(window.position <= window.end && window.end <= window.size && window.begin + window.end <= size);
+        take_rows(outcome, window.octets, window.end, window.begin);
+        if (ending == STRANGE_PACKET) {
+            take_strange(outcome, window.octets, window.end, window.begin);
+            continue;
+        }
+        take_counts(outcome);
+        if (ending == NEEDS_MORE)
+            continue;
+        CHECK(ending == ENDED || ending == ODD_RECORD);
+        if (window.begin + window.end < size) {
+            read_rest(&window, fd, size);
+            continue;
+        }
+        const uint8_t *record = window.octets + window.position;
+        size_t there = window.end - window.position;
+        if (ending == ENDED && (!scan->is_pcapng || there < 12 || field(scan, record) == EPB))
+            break;
+        size_t step = step_over(outcome, record, there);
+        if (!step)
+            break;
+        window.position += step;
+    }
+    free(window.octets);
+}
+
 static void check_equal(const struct outcome *one, const struct outcome *other)
 {
     CHECK(one->packets == other->packets && one->rows == other->rows && one->digest == other->digest);
@@ -357,6 +409,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     scan_pieces(&one, data[0], capture, size, whole, 0);
     check(&one);
     scan_pieces(&other, data[0], capture, size, data + 1, 0);
+    check(&other);
+    check_equal(&one, &other);
+    check_equal_flows(&one, &other);
+    end(&other);
+    scan_from_file(&other, data[0], capture, size, 16 + data[1] * 8u, 1 + data[2] * 16u);
     check(&other);
     check_equal(&one, &other);
     check_equal_flows(&one, &other);

@@ -7,6 +7,7 @@
 
 #include "octets.h"
 #include "scan.h"
+#include "shortcut.h"
 
 enum { ICMP = 1, IPIP = 4, TCP = 6, UDP = 17, IPV6_IN_IP = 41, GRE = 47, ESP = 50, AH = 51, ICMPV6 = 58 };
 enum { IKE_PORT = 500, NAT_T_PORT = 4500, VXLAN_PORT = 4789, GENEVE_PORT = 6081 };

@@ -436,46 +436,34 @@ static PyObject *scan_section(PyObject *object, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static PyObject *scan_run_method(PyObject *object, PyObject *args)
+/* The octets that a call works on, and all it must know before; 0 with an exception set. */
+static int begin_run(Scan *self, PyObject *source, int flags, Py_ssize_t start, Py_ssize_t end, Py_buffer *buffer)
 {
-    Scan *self = (Scan *)object;
-    struct scan *scan = &self->scan;
-    PyObject *source;
-    Py_ssize_t start, end;
-    unsigned long long frame;
-    long long last;
-    Py_buffer buffer;
-    if (!PyArg_ParseTuple(args, "OnnKL", &source, &start, &end, &frame, &last))
-        return NULL;
-    if (PyObject_GetBuffer(source, &buffer, PyBUF_SIMPLE))
-        return NULL;
-    if (is_busy(self->table)) {
-        PyBuffer_Release(&buffer);
-        return NULL;
+    if (PyObject_GetBuffer(source, buffer, flags))
+        return 0;
+    if (!is_busy(self->table)) {
+        if (!self->scan.interfaces)
+            PyErr_SetString(PyExc_RuntimeError, "the format of the capture was not told");
+        else if (start < 0 || start > end || end > buffer->len)
+            PyErr_SetString(PyExc_ValueError, "no such part of the buffer");
+        else
+            return 1;
     }
-    if (!scan->interfaces) {
-        PyBuffer_Release(&buffer);
-        return PyErr_Format(PyExc_RuntimeError, "the format of the capture was not told");
-    }
-    if (start < 0 || start > end || end > buffer.len) {
-        PyBuffer_Release(&buffer);
-        return PyErr_Format(PyExc_ValueError, "no such part of the buffer");
-    }
+    PyBuffer_Release(buffer);
+    return 0;
+}
+
+static void set_place(struct scan *scan, unsigned long long frame, long long last)
+{
     scan->frame = frame;
     scan->last_seconds = scan->last_time_ns = last;
-    size_t position = (size_t)start;
-    enum ending ending;
-    self->table->is_busy = 1;
-    Py_BEGIN_ALLOW_THREADS
-    ending = scan_run(scan, buffer.buf, (size_t)end, &position);
-    Py_END_ALLOW_THREADS
+}
+
+/* What a run gives: (ending, position, frame, last, rows, packet). */
+static PyObject *ran(struct scan *scan, enum ending ending, size_t position, const uint8_t *octets)
+{
     const struct packet *strange = &scan->strange;
-    Py_ssize_t at = ending == STRANGE_PACKET ? strange->data - (const uint8_t *)buffer.buf : 0;
-    PyBuffer_Release(&buffer);
-    if (ending == NO_MEMORY) {
-        self->table->is_busy = 0;
-        return PyErr_NoMemory();
-    }
+    Py_ssize_t at = ending == STRANGE_PACKET ? strange->data - octets : 0;
     PyObject *rows = scan->row_count
                          ? PyBytes_FromStringAndSize((const char *)scan->rows,
                                                      (Py_ssize_t)(scan->row_count * sizeof *scan->rows))
@@ -484,8 +472,61 @@ static PyObject *scan_run_method(PyObject *object, PyObject *args)
                            ? Py_BuildValue("inIILIn", scan->verdict, at, strange->captured, strange->wire,
                                            strange->time_ns, strange->interface, (Py_ssize_t)scan->record)
                            : Py_BuildValue("");
-    PyObject *result = Py_BuildValue("inKLNN", ending, (Py_ssize_t)position, scan->frame,
-                                     scan->is_pcapng ? scan->last_time_ns : scan->last_seconds, rows, packet);
+    return Py_BuildValue("inKLNN", ending, (Py_ssize_t)position, scan->frame,
+                         scan->is_pcapng ? scan->last_time_ns : scan->last_seconds, rows, packet);
+}
+
+static PyObject *scan_run_method(PyObject *object, PyObject *args)
+{
+    Scan *self = (Scan *)object;
+    PyObject *source, *result;
+    Py_ssize_t start, end;
+    unsigned long long frame;
+    long long last;
+    Py_buffer buffer;
+    if (!PyArg_ParseTuple(args, "OnnKL", &source, &start, &end, &frame, &last) ||
+        !begin_run(self, source, PyBUF_SIMPLE, start, end, &buffer))
+        return NULL;
+    set_place(&self->scan, frame, last);
+    size_t position = (size_t)start;
+    enum ending ending;
+    self->table->is_busy = 1;
+    Py_BEGIN_ALLOW_THREADS
+    ending = scan_run(&self->scan, buffer.buf, (size_t)end, &position);
+    Py_END_ALLOW_THREADS
+    result = ending == NO_MEMORY ? PyErr_NoMemory() : ran(&self->scan, ending, position, buffer.buf);
+    PyBuffer_Release(&buffer);
+    self->table->is_busy = 0;
+    return result;
+}
+
+static PyObject *scan_read_method(PyObject *object, PyObject *args)
+{
+    Scan *self = (Scan *)object;
+    PyObject *source, *result;
+    Py_ssize_t start, end;
+    unsigned long long begin, stop, budget, frame;
+    long long last;
+    int fd;
+    Py_buffer buffer;
+    if (!PyArg_ParseTuple(args, "iOKnnKKKL", &fd, &source, &begin, &start, &end, &stop, &budget, &frame, &last) ||
+        !begin_run(self, source, PyBUF_WRITABLE, start, end, &buffer))
+        return NULL;
+    set_place(&self->scan, frame, last);
+    struct window window = {buffer.buf, (size_t)buffer.len, (size_t)start, (size_t)end, begin};
+    enum ending ending;
+    self->table->is_busy = 1;
+    Py_BEGIN_ALLOW_THREADS
+    ending = scan_read(&self->scan, fd, &window, stop, budget);
+    Py_END_ALLOW_THREADS
+    if (ending == NO_MEMORY)
+        result = PyErr_NoMemory();
+    else if (ending == READ_FAILED)
+        result = PyErr_SetFromErrno(PyExc_OSError);
+    else
+        result = Py_BuildValue("KnN", window.begin, (Py_ssize_t)window.end,
+                               ran(&self->scan, ending, window.position, buffer.buf));
+    PyBuffer_Release(&buffer);
     self->table->is_busy = 0;
     return result;
 }
@@ -532,6 +573,7 @@ static PyMethodDef scan_methods[] = {
     {"pcap", scan_pcap, METH_VARARGS, "Set the format: big endian, nanoseconds, record header, limit, link type."},
     {"section", scan_section, METH_VARARGS, "Set the section of a pcapng file: big endian, first interface, interfaces."},
     {"run", scan_run_method, METH_VARARGS, "Take records; see native.py."},
+    {"read", scan_read_method, METH_VARARGS, "Take records of a file; see parallel.py."},
     {"counts", scan_counts, METH_NOARGS, "Counts since the last call."},
     {"watch", scan_watch_method, METH_VARARGS, "Leave the packets between two endpoints to Python; how many pairs."},
     {"forget", scan_forget, METH_NOARGS, "Watch nothing any more."},

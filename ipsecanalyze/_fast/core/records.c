@@ -4,83 +4,132 @@
 
 #include "octets.h"
 #include "scan.h"
+#include "shortcut.h"
 
 enum { DAY = 86400, MAX_RECORD = 16 << 20, EPB = 6, EPB_SIZE = 32 };
 
-static inline uint32_t field(const struct scan *scan, const uint8_t *at)
+static inline uint32_t field(const uint8_t *at, int big_endian) { return big_endian ? be32(at) : le32(at); }
+
+/* What the loops over records count, kept in registers and put into the scan at the end of a run. */
+struct counts {
+    uint64_t frame, octets, truncated, esp;
+    int64_t earliest_ns, latest_ns;
+};
+
+static inline struct counts begin_counts(const struct scan *scan)
 {
-    return scan->big_endian ? be32(at) : le32(at);
+    return (struct counts){scan->frame, 0, 0, 0, scan->earliest_ns, scan->latest_ns};
 }
 
-/* Count a packet and judge it; 1 where the run has to end. */
-static inline int take(struct scan *scan, const struct packet *packet, uint32_t link_type, const uint8_t *buffer)
+static inline void put_counts(struct scan *scan, const struct counts *counts)
 {
-    scan->octets += packet->wire;
-    scan->truncated += packet->captured < packet->wire;
-    if (packet->time_ns < scan->earliest_ns)
-        scan->earliest_ns = packet->time_ns;
-    if (packet->time_ns > scan->latest_ns)
-        scan->latest_ns = packet->time_ns;
-    if (link_type == 1 && shortcut_take(scan, packet->data, packet->captured, packet->time_ns, packet->frame)) {
-        scan->verdicts[IS_ESP]++;
-        return 0;
-    }
-    enum verdict verdict = link_take(scan, packet, link_type, buffer);
+    scan->frame = counts->frame;
+    scan->octets += counts->octets;
+    scan->truncated += counts->truncated;
+    scan->verdicts[IS_ESP] += counts->esp;
+    scan->earliest_ns = counts->earliest_ns;
+    scan->latest_ns = counts->latest_ns;
+}
+
+static inline void count(struct counts *counts, uint32_t captured, uint32_t wire, int64_t time_ns)
+{
+    counts->frame++;
+    counts->octets += wire;
+    counts->truncated += captured < wire;
+    counts->earliest_ns = time_ns < counts->earliest_ns ? time_ns : counts->earliest_ns;
+    counts->latest_ns = time_ns > counts->latest_ns ? time_ns : counts->latest_ns;
+}
+
+/* Judge a packet that the shortcut did not take; 1 where the run has to end. */
+static __attribute__((noinline)) int take(struct scan *scan, struct packet packet, uint32_t link_type,
+                                          const uint8_t *buffer)
+{
+    enum verdict verdict = link_take(scan, &packet, link_type, buffer);
     scan->verdicts[verdict]++;
     if (verdict > UDP_STRANGE)
         return 0;
-    scan->strange = *packet;
+    scan->strange = packet;
     scan->verdict = verdict;
     return 1;
 }
 
-static enum ending run_pcap(struct scan *scan, const uint8_t *buffer, size_t end, size_t *position)
+/* `big_endian`, `size` of a record's header: constants where they are common, so that the loop is made for them. */
+static inline __attribute__((always_inline)) enum ending run_pcap_as(struct scan *scan, const uint8_t *buffer,
+                                                                     size_t end, size_t *position, int big_endian,
+                                                                     uint32_t size)
 {
     const uint32_t units = scan->nanoseconds ? 1000000000 : 1000000, scale = scan->nanoseconds ? 1 : 1000;
-    const uint32_t size = scan->record_header, limit = scan->record_limit, link_type = scan->interfaces[0].link_type;
+    const uint32_t limit = scan->record_limit, link_type = scan->interfaces[0].link_type;
+    struct counts counts = begin_counts(scan);
     size_t at = *position;
+    int64_t last = scan->last_seconds;
     enum ending ending = NEEDS_MORE;
     while (end - at >= size) {
-        const uint8_t *head = buffer + at;
-        uint32_t seconds = field(scan, head), fraction = field(scan, head + 4);
-        uint32_t captured = field(scan, head + 8), wire = field(scan, head + 12);
-        int64_t step = scan->last_seconds < 0 ? 0 : (int64_t)seconds - scan->last_seconds;
-        if (captured > wire || captured > limit || fraction >= units || step < -DAY || step > DAY) {
+        const uint8_t *head = buffer + at, *data = head + size;
+        uint32_t seconds = field(head, big_endian), fraction = field(head + 4, big_endian);
+        uint32_t captured = field(head + 8, big_endian), wire = field(head + 12, big_endian);
+        int64_t step = last < 0 ? 0 : (int64_t)seconds - last;
+        if (captured > wire || captured > limit || fraction >= units || (uint64_t)(step + DAY) > 2 * DAY) {
             ending = ODD_RECORD;
             break;
         }
         if (captured > end - at - size)
             break;
-        scan->last_seconds = seconds;
-        struct packet packet = {
-            .data = head + size,
-            .captured = captured,
-            .wire = wire,
-            .time_ns = (int64_t)seconds * 1000000000 + (int64_t)fraction * scale,
-            .frame = ++scan->frame,
-        };
-        __builtin_prefetch(packet.data + captured + 64);
-        scan->record = at;
+        __builtin_prefetch(data + captured + 64);
+        last = seconds;
         at += size + captured;
-        if (take(scan, &packet, link_type, buffer)) {
+        int64_t time_ns = (int64_t)seconds * 1000000000 + (int64_t)fraction * scale;
+        count(&counts, captured, wire, time_ns);
+        if (link_type == 1 && shortcut_take(scan, data, captured, time_ns, counts.frame)) {
+            counts.esp++;
+            continue;
+        }
+        struct packet packet = {data, captured, wire, time_ns, counts.frame, 0};
+        if (take(scan, packet, link_type, buffer)) {
+            scan->record = (size_t)(head - buffer);
             ending = STRANGE_PACKET;
             break;
         }
     }
+    scan->last_seconds = last;
+    put_counts(scan, &counts);
     *position = at;
     return ending;
 }
 
+static enum ending run_pcap(struct scan *scan, const uint8_t *buffer, size_t end, size_t *position)
+{
+    if (!scan->big_endian && scan->record_header == 16)
+        return run_pcap_as(scan, buffer, end, position, 0, 16);
+    return run_pcap_as(scan, buffer, end, position, scan->big_endian, scan->record_header);
+}
+
+/* The time of a packet; 0 where it is beyond what is counted with. */
+static inline int time_of(const struct interface *interface, uint64_t ticks, int64_t *time_ns)
+{
+    /* Dividing 128 bits is slow, and rare: most captures count micro- or nanoseconds. */
+    wide time = (wide)ticks * interface->multiplier;
+    if (interface->divisor != 1)
+        time /= interface->divisor;
+    if (time > (wide)FARTHEST_NS)
+        return 0;
+    *time_ns = (int64_t)time + interface->offset_ns;
+    return *time_ns <= FARTHEST_NS && *time_ns >= -FARTHEST_NS;
+}
+
 static enum ending run_pcapng(struct scan *scan, const uint8_t *buffer, size_t end, size_t *position)
 {
+    const int big_endian = scan->big_endian;
+    struct counts counts = begin_counts(scan);
     size_t at = *position;
+    int64_t time_ns = scan->last_time_ns;
     enum ending ending = NEEDS_MORE;
     while (end - at >= EPB_SIZE) {
-        const uint8_t *head = buffer + at;
+        const uint8_t *head = buffer + at, *data = head + 28;
         ending = ODD_RECORD;
-        uint32_t length = field(scan, head + 4), index = field(scan, head + 8);
-        uint32_t captured = field(scan, head + 20), wire = field(scan, head + 24);
-        if (field(scan, head) != EPB || length & 3 || length > MAX_RECORD || length < EPB_SIZE ||
+        uint32_t length = field(head + 4, big_endian), index = field(head + 8, big_endian);
+        uint32_t captured = field(head + 20, big_endian), wire = field(head + 24, big_endian);
+        if (field(head, big_endian) != EPB || length & 3 || length > MAX_RECORD || length < EPB_SIZE ||
             captured > length - EPB_SIZE || captured > wire || index >= scan->interface_count)
             break;
         if (length > end - at) {
@@ -88,33 +137,28 @@ static enum ending run_pcapng(struct scan *scan, const uint8_t *buffer, size_t e
             break;
         }
         const struct interface *interface = scan->interfaces + index;
-        if (memcmp(head + 4, head + length - 4, 4) || !interface->is_known)
+        uint64_t ticks = (uint64_t)field(head + 12, big_endian) << 32 | field(head + 16, big_endian);
+        int64_t its_time_ns;
+        if (memcmp(head + 4, head + length - 4, 4) || !interface->is_known || !time_of(interface, ticks, &its_time_ns))
             break;
-        uint64_t ticks = (uint64_t)field(scan, head + 12) << 32 | field(scan, head + 16);
-        wide time = (wide)ticks * interface->multiplier / interface->divisor;
-        if (time > (wide)FARTHEST_NS)
-            break;
-        int64_t time_ns = (int64_t)time + interface->offset_ns;
-        if (time_ns > FARTHEST_NS || time_ns < -FARTHEST_NS)
-            break;
-        scan->last_time_ns = time_ns;
-        struct packet packet = {
-            .data = head + 28,
-            .captured = captured,
-            .wire = wire,
-            .time_ns = time_ns,
-            .frame = ++scan->frame,
-            .interface = scan->section_base + index,
-        };
-        __builtin_prefetch(packet.data + length + 32);
-        scan->record = at;
+        __builtin_prefetch(data + length + 32);
+        time_ns = its_time_ns;
         at += length;
         ending = NEEDS_MORE;
-        if (take(scan, &packet, interface->link_type, buffer)) {
+        count(&counts, captured, wire, time_ns);
+        if (interface->link_type == 1 && shortcut_take(scan, data, captured, time_ns, counts.frame)) {
+            counts.esp++;
+            continue;
+        }
+        struct packet packet = {data, captured, wire, time_ns, counts.frame, scan->section_base + index};
+        if (take(scan, packet, interface->link_type, buffer)) {
+            scan->record = (size_t)(head - buffer);
             ending = STRANGE_PACKET;
             break;
         }
     }
+    scan->last_time_ns = time_ns;
+    put_counts(scan, &counts);
     *position = at;
     return ending;
 }

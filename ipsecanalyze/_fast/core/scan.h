@@ -18,7 +18,9 @@ enum ending {
     NEEDS_MORE = 0, /* the octets are used up but for a record that is not all there */
     ODD_RECORD = 1, /* the walkers of capture/ must look at the record */
     STRANGE_PACKET = 2, /* the general path must look at the packet; the record is used up */
+    ENDED = 3, /* scan_read: nothing more comes, or the window is full */
     NO_MEMORY = -1,
+    READ_FAILED = -2, /* scan_read: see errno */
 };
 
 /* A datagram that Python must see: IKE, and ESP and AH when asked. Read with `ROW` in columns.py. */
@@ -45,7 +47,7 @@ struct interface {
     int64_t offset_ns; /* within FARTHEST_NS where it is known */
 };
 
-/* Where plain ESP over IPv4 was counted last, by a hash of its addresses and SPI. */
+/* Where plain ESP over IPv4 was counted last, by a hash of its addresses and SPI; see shortcut.h. */
 struct shortcut {
     uint64_t addresses;
     struct lane *lane;
@@ -102,14 +104,20 @@ struct scan {
 /* Take records from `position` on, up to `end`; `position` gets where the first other one begins. */
 enum ending scan_run(struct scan *scan, const uint8_t *buffer, size_t end, size_t *position);
 
+/* Octets of a file: those in `position` to `end` are still to be taken, the first one stands at `begin` in the file. */
+struct window {
+    uint8_t *octets;
+    size_t size, position, end;
+    uint64_t begin;
+};
+
+/* The same for a file up to `stop`, read into the window until Python must see something, or `budget` octets were read. */
+enum ending scan_read(struct scan *scan, int fd, struct window *window, uint64_t stop, uint64_t budget);
+
 void scan_begin_counts(struct scan *scan);
 
 /* The verdict on a packet, which was taken where that is not STRANGE or UDP_STRANGE. */
 enum verdict link_take(struct scan *scan, const struct packet *packet, uint32_t link_type, const uint8_t *buffer);
-
-/* The same for the most frequent packets of all, plain ESP over IPv4 in Ethernet; 0 where it was not taken. */
-int shortcut_take(struct scan *scan, const uint8_t *data, uint32_t captured, int64_t time_ns, uint64_t frame);
-void shortcut_learn(struct scan *scan, const struct flow_key *key, uint32_t flow);
 
 /* The same from the IP header at `start` on, `vlan` as in struct arrival. */
 enum verdict ip_take(struct scan *scan, const struct packet *packet, uint32_t start, uint32_t vlan, int version,
