@@ -43,12 +43,14 @@ def decompress(packet: Octets, transform: int | None = None) -> Decompressed:
     cpi = packet[2] << 8 | packet[3]
     used = cpi if _OUI < cpi < _NEGOTIATED else transform or _DEFLATE
     if used != _DEFLATE:
-        raise DecryptError(f"{IpcompTransform(used).name} is not supported", slug="unsupported")
+        raise DecryptError(
+            f"{IpcompTransform(used).name} is not supported: of IPComp only DEFLATE is undone", slug="unsupported"
+        )
     inflater = zlib.decompressobj(-15)
     try:
         payload = inflater.decompress(packet[4:], _LIMIT)
     except zlib.error:
-        raise DecryptError("the compressed octets cannot be read", slug="malformed") from None
+        raise DecryptError("what IPComp compressed cannot be read as DEFLATE", slug="malformed") from None
     if not inflater.eof:
         reason = (
             f"more than {_LIMIT} octets are compressed" if len(payload) == _LIMIT else "compressed octets are missing"

@@ -34,6 +34,8 @@ __all__ = ["Keys", "Opening", "as_ring", "decrypt", "open_file"]
 Keys = KeyRing | Path | Iterable[Path]
 
 _CHUNK: Final = 1 << 20
+#: Notes on one flow.
+_NOTES: Final = 8
 
 
 def as_ring(keys: Keys | None) -> KeyRing:
@@ -93,8 +95,11 @@ class Opening:
             return None
         try:
             inner = inner_packet(opened, Outer.of(datagram))
-        except DecryptError:
+        except DecryptError as error:
             lane.count_malformed()
+            notes = lane.result.notes
+            if error.reason not in notes and len(notes) < _NOTES:
+                notes.append(error.reason)
             return None
         lane.count(opened, inner)
         if inner is None:

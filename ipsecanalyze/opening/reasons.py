@@ -53,7 +53,8 @@ def explain(lane: Lane, chain: KeyChain) -> None:
     elif result.padding_wrong and left:
         reason = ("padding", _share(result.padding_wrong, result.packets, "with wrong padding"), "")
     elif result.malformed:
-        reason = ("malformed", _share(result.malformed, result.packets, "whose contents cannot be read"), "")
+        what = "; ".join(("whose contents cannot be read", *result.notes))
+        reason = ("malformed", _share(result.malformed, result.packets, what), "")
     result.reason, result.explanation, result.remedy = reason
 
 

@@ -101,6 +101,18 @@ def test_keys_of_unknown_spi_that_are_left_out_are_told(gcm: tuple[Path, Gcm]) -
     assert "of 257 keys whose SPI is not known only the likeliest 256 were tried" in result.explanation
 
 
+@pytest.mark.parametrize(
+    ("cpi", "told"), [(3, "LZS is not supported"), (2, "cannot be read as DEFLATE"), (0xABCD, "DEFLATE")]
+)
+def test_what_ipcomp_cannot_undo_is_told(tmp_path: Path, cpi: int, told: str) -> None:
+    sa = Gcm()
+    compressed = bytes((4, 0)) + cpi.to_bytes(2) + b"\xff\x55 no deflate"
+    packets = [sa.protect(inner(1)), *(sa.protect(compressed, 108) for _ in range(3))]
+    result = one(capture(tmp_path / "ipcomp.pcap", frames(packets)), sa.keys)
+    assert (result.opened, result.malformed, result.reason) == (4, 3, "malformed")
+    assert told in result.explanation
+
+
 def test_key_of_unknown_spi_is_found_by_icv(gcm: tuple[Path, Gcm]) -> None:
     unknown = [replace(gcm[1].keys, spi=None, encryption_key=bytes((n,)) * 16) for n in range(1, 60)]
     result = one(gcm[0], *unknown, replace(gcm[1].keys, spi=None, source=None, destination=None))
