@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from ipsecanalyze.documents import FlowsDocument, MessagesDocument, SummaryDocument
+    from ipsecanalyze.findings.case import Case
+    from ipsecanalyze.findings.model import Finding
     from ipsecanalyze.keys.ring import KeyRing
     from ipsecanalyze.report.plots import Plots
     from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
@@ -52,12 +54,38 @@ class Analysis:
     """ESP and AH flows, one way each, in order of their first packet."""
     messages: list[MessageRecord] = field(default_factory=list)
     """IKE messages, in order of capture (bounded by `Limits.messages`)."""
-    findings: list[Any] = field(default_factory=list)
-    """What is wrong or weak, worst first."""
     notices: list[Notice] = field(default_factory=list)
     """What the analysis itself has to say, limits that were reached among it."""
     keys: KeyRing | None = field(default=None, repr=False)
     """The keys that were given, with those that follow from opened IKE messages; None without keys."""
+    _findings: list[Finding] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What is wrong or weak, worst first: `diagnose()` and `audit()` by the default profile, looked for once."""
+        if self._findings is None:
+            both = [*self.diagnose(), *self.audit()]
+            self._findings = sorted(both, key=lambda finding: -finding.severity.rank)
+        return self._findings
+
+    def diagnose(self) -> list[Finding]:
+        """What does not work, and what the captures lack for saying more; worst first (docs/findings.md)."""
+        from ipsecanalyze.findings.find import diagnose
+
+        return diagnose(self._case())
+
+    def audit(self, profile: str = "rfc") -> list[Finding]:
+        """What is weak by a profile; worst first (docs/findings.md). Raises UsageError where there is no such profile."""
+        from ipsecanalyze.findings.audit.profile import load_profile
+        from ipsecanalyze.findings.find import audit
+
+        return audit(self._case(), load_profile(profile))
+
+    def _case(self) -> Case:
+        from ipsecanalyze.findings.case import Case
+
+        lists = self.captures, self.ike_sas, self.child_sas, self.flows, self.messages
+        return Case(*lists, has_keys=self.keys is not None)
 
     def to_dict(self) -> SummaryDocument:
         """The document of `summarize --format json` (docs/json.md)."""

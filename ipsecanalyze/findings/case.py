@@ -1,0 +1,118 @@
+"""The case before the rules: what an analysis holds, indexed so that each rule is one pass over what it is about."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ipsecanalyze._fast.contract import CaptureFacts
+from ipsecanalyze.esp.flow import Flow
+from ipsecanalyze.findings.model import MOST_FRAMES, Defect
+from ipsecanalyze.ike.payloads.base import Payload
+from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
+
+__all__ = ["Case", "frames_of", "payloads_of"]
+
+
+@dataclass
+class Case:
+    """What rules look at. They change nothing in it.
+
+    Captures can hold 100,000 SAs: a rule goes over the lists once and finds the rest by these indexes.
+    """
+
+    captures: Sequence[CaptureFacts]
+    ike_sas: Sequence[IkeSa]
+    child_sas: Sequence[ChildSa]
+    flows: Sequence[Flow]
+    messages: Sequence[MessageRecord]
+    has_keys: bool = False
+    defects: Mapping[int, frozenset[Defect]] = field(default_factory=dict)
+    """By the index of the capture; filled by `diagnosis/quality.py` before other rules run."""
+
+    @cached_property
+    def ike_sa(self) -> dict[str, IkeSa]:
+        """IKE SAs by id."""
+        return {sa.id: sa for sa in self.ike_sas}
+
+    @cached_property
+    def child_sa(self) -> dict[str, ChildSa]:
+        """Child SAs by id."""
+        return {child.id: child for child in self.child_sas}
+
+    @cached_property
+    def _messages_of(self) -> dict[str, list[MessageRecord]]:
+        index: dict[str, list[MessageRecord]] = defaultdict(list)
+        for record in self.messages:
+            if record.ike_sa is not None:
+                index[record.ike_sa.id].append(record)
+        return index
+
+    @cached_property
+    def _children_of(self) -> dict[str, list[ChildSa]]:
+        index: dict[str, list[ChildSa]] = defaultdict(list)
+        for child in self.child_sas:
+            if child.ike_sa is not None:
+                index[child.ike_sa].append(child)
+        return index
+
+    @cached_property
+    def _flows_of(self) -> dict[str, list[Flow]]:
+        index: dict[str, list[Flow]] = defaultdict(list)
+        for flow in self.flows:
+            if flow.ike_sa is not None:
+                index[flow.ike_sa].append(flow)
+        return index
+
+    @cached_property
+    def _flows_of_child(self) -> dict[str, list[Flow]]:
+        index: dict[str, list[Flow]] = defaultdict(list)
+        for flow in self.flows:
+            if flow.child_sa is not None:
+                index[flow.child_sa].append(flow)
+        return index
+
+    @cached_property
+    def _flows_from(self) -> dict[tuple[str, str], list[Flow]]:
+        index: dict[tuple[str, str], list[Flow]] = defaultdict(list)
+        for flow in self.flows:
+            index[flow.source, flow.destination].append(flow)
+        return index
+
+    def messages_of(self, sa: IkeSa) -> Sequence[MessageRecord]:
+        """The messages of an IKE SA, in order of capture."""
+        return self._messages_of.get(sa.id, ())
+
+    def children_of(self, sa: IkeSa) -> Sequence[ChildSa]:
+        """The Child SAs of an IKE SA."""
+        return self._children_of.get(sa.id, ())
+
+    def flows_of(self, sa: IkeSa) -> Sequence[Flow]:
+        """The ESP and AH flows that belong to an IKE SA."""
+        return self._flows_of.get(sa.id, ())
+
+    def flows_of_child(self, child: ChildSa) -> Sequence[Flow]:
+        """The flows of a Child SA: one each way, where both were captured."""
+        return self._flows_of_child.get(child.id, ())
+
+    def flows_between(self, source: str, destination: str) -> Sequence[Flow]:
+        """The flows from one address to another."""
+        return self._flows_from.get((source, destination), ())
+
+    def capture_of(self, sa: IkeSa) -> int:
+        """The index of the capture that the first message of an IKE SA is in."""
+        messages = self.messages_of(sa)
+        return messages[0].datagram.capture if messages else 0
+
+
+def payloads_of(record: MessageRecord) -> Iterator[Payload]:
+    """The payloads of a message: those in the clear, and those that keys opened."""
+    yield from record.message.payloads
+    yield from record.opened or ()
+
+
+def frames_of(frames: Iterable[int]) -> tuple[int, ...]:
+    """Frames as evidence: in order, each once, the first ones of many."""
+    return tuple(sorted(set(frames))[:MOST_FRAMES])
