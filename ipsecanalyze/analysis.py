@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ipsecanalyze._fast import make_flow_table, make_scanner
 from ipsecanalyze._fast.contract import CaptureFacts, Limits, Scanner, ScanOptions
@@ -75,7 +75,7 @@ class Analysis:
         return diagnose(self._case())
 
     def audit(self, profile: str = "rfc") -> list[Finding]:
-        """What is weak by a profile; worst first (docs/findings.md). Raises UsageError where there is no such profile."""
+        """What is weak by a profile; worst first (docs/findings.md). Raises UsageError for an unknown one."""
         from ipsecanalyze.findings.audit.profile import load_profile
         from ipsecanalyze.findings.find import audit
 
