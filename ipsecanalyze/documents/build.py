@@ -12,13 +12,15 @@ from typing import Any, Protocol, cast
 
 from ipsecanalyze._fast.contract import CaptureFacts
 from ipsecanalyze.documents.captures import capture_entry, warning_entry
+from ipsecanalyze.documents.findings import finding_entry
 from ipsecanalyze.documents.flows import flow_entry, flow_views
 from ipsecanalyze.documents.messages import message_entry
 from ipsecanalyze.documents.sas import child_sa_entry, ike_sa_entry
 from ipsecanalyze.errors import Notice
 from ipsecanalyze.esp.flow import Flow
+from ipsecanalyze.findings.model import Finding
 from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
-from ipsecanalyze.shapes import FindingEntry, FlowsDocument, MessagesDocument, SummaryDocument
+from ipsecanalyze.shapes import FlowsDocument, MessagesDocument, SummaryDocument
 
 __all__ = [
     "AnalysisLike",
@@ -57,7 +59,7 @@ class AnalysisLike(Protocol):
         """IKE messages."""
 
     @property
-    def findings(self) -> Sequence[Any]:
+    def findings(self) -> Sequence[Finding]:
         """What is wrong or weak."""
 
     @property
@@ -73,7 +75,7 @@ def summary_stream(analysis: AnalysisLike) -> dict[str, Any]:
         "ike_sas": map(ike_sa_entry, analysis.ike_sas),
         "child_sas": map(child_sa_entry, analysis.child_sas),
         "flows": map(flow_entry, analysis.flows),
-        "findings": map(_finding_entry, analysis.findings),
+        "findings": map(finding_entry, analysis.findings),
         "warnings": map(warning_entry, analysis.notices),
     }
 
@@ -126,17 +128,3 @@ def flows_outline(analysis: AnalysisLike) -> FlowsDocument:
 
 def _complete(stream: dict[str, Any]) -> dict[str, Any]:
     return {name: value if isinstance(value, str) else list(value) for name, value in stream.items()}
-
-
-def _finding_entry(finding: Any) -> FindingEntry:
-    return {
-        "slug": finding.slug,
-        "severity": finding.severity,
-        "certainty": finding.certainty,
-        "subject": finding.subject,
-        "frames": list(finding.frames),
-        "title": finding.title,
-        "explanation": finding.explanation,
-        "remedy": finding.remedy,
-        "references": list(finding.references),
-    }

@@ -13,7 +13,7 @@ from ipsecanalyze.findings.model import MOST_FRAMES, Defect
 from ipsecanalyze.ike.payloads.base import Payload
 from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
 
-__all__ = ["Case", "frames_of", "payloads_of"]
+__all__ = ["Case", "flow_subject", "frames_of", "payloads_of"]
 
 
 @dataclass
@@ -116,3 +116,8 @@ def payloads_of(record: MessageRecord) -> Iterator[Payload]:
 def frames_of(frames: Iterable[int]) -> tuple[int, ...]:
     """Frames as evidence: in order, each once, the first ones of many."""
     return tuple(sorted(set(frames))[:MOST_FRAMES])
+
+
+def flow_subject(flow: Flow) -> str:
+    """A flow as the subject of a finding: "ESP c0ffee01"."""
+    return f"{flow.protocol} {flow.spi:08x}"

@@ -12,11 +12,11 @@ from ipsecanalyze.shapes.common import AlgorithmEntry, IcmpErrorEntry, WarningEn
 from ipsecanalyze.shapes.document import (
     DecryptDocument,
     DecryptFlowEntry,
-    FindingEntry,
     FlowsDocument,
     MessagesDocument,
     SummaryDocument,
 )
+from ipsecanalyze.shapes.finding import AuditDocument, DiagnosisDocument, FindingEntry, GatewayEntry, ProfileEntry
 from ipsecanalyze.shapes.flow import BreakEntry, DistributionEntry, FlowEntry, InnerEntry, OpeningEntry
 from ipsecanalyze.shapes.ike import (
     AuthenticationEntry,
@@ -32,6 +32,7 @@ from ipsecanalyze.shapes.message import MessageEntry, PayloadEntry, TreeEntry
 
 __all__ = [
     "AlgorithmEntry",
+    "AuditDocument",
     "AuthenticationEntry",
     "BreakEntry",
     "CaptureEntry",
@@ -39,11 +40,13 @@ __all__ = [
     "CountsEntry",
     "DecryptDocument",
     "DecryptFlowEntry",
+    "DiagnosisDocument",
     "DistributionEntry",
     "ExchangeEntry",
     "FindingEntry",
     "FlowEntry",
     "FlowsDocument",
+    "GatewayEntry",
     "IcmpErrorEntry",
     "IkeSaEntry",
     "InnerEntry",
@@ -54,6 +57,7 @@ __all__ = [
     "OpeningEntry",
     "PayloadEntry",
     "PeerEntry",
+    "ProfileEntry",
     "SelectorsEntry",
     "SummaryDocument",
     "TreeEntry",

@@ -6,6 +6,7 @@ from typing import Literal, TypedDict
 
 from ipsecanalyze.shapes.capture import CaptureEntry
 from ipsecanalyze.shapes.common import Count, EspSpi, WarningEntry
+from ipsecanalyze.shapes.finding import FindingEntry
 from ipsecanalyze.shapes.flow import FlowEntry, OpeningEntry
 from ipsecanalyze.shapes.ike import ChildSaEntry, IkeSaEntry
 from ipsecanalyze.shapes.message import MessageEntry
@@ -13,34 +14,10 @@ from ipsecanalyze.shapes.message import MessageEntry
 __all__ = [
     "DecryptDocument",
     "DecryptFlowEntry",
-    "FindingEntry",
     "FlowsDocument",
     "MessagesDocument",
     "SummaryDocument",
 ]
-
-
-class FindingEntry(TypedDict):
-    """Something that is wrong or weak."""
-
-    slug: str
-    """Its name in the catalog."""
-    severity: Literal["info", "low", "medium", "high", "critical"]
-    """How bad it is."""
-    certainty: Literal["observed", "inferred"]
-    """Read off the packets, or concluded."""
-    subject: str
-    """What it is about."""
-    frames: list[int]
-    """The frames that it rests on."""
-    title: str
-    """In a line."""
-    explanation: str
-    """What happened and why it matters."""
-    remedy: str
-    """What to do."""
-    references: list[str]
-    """Where it is written."""
 
 
 class SummaryDocument(TypedDict):

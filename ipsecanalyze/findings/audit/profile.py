@@ -12,6 +12,8 @@ class Profile:
     """What a standard says of versions, algorithms and lifetimes."""
 
     name: str
+    title: str = "RFC 8247 and RFC 8221"
+    date: str = "2017-09"
 
 
 def profile_names() -> tuple[str, ...]:
