@@ -183,10 +183,11 @@ def _lines(chunks: Iterator[bytes], sink: Sink) -> Iterator[str]:
                 yield _text(line, number, longest)
             cut = False
             longest = _MAX_LINE
-        if len(rest) > longest:
-            if not cut:
-                sink.line = number + 1
-                yield _text(rest, number + 1, longest)
+        if cut:
+            rest = b""
+        elif len(rest) > longest:
+            sink.line = number + 1
+            yield _text(rest, number + 1, longest)
             rest, cut = b"", True
     if rest and not cut:
         sink.line = number + 1

@@ -15,7 +15,7 @@ import pytest
 import ipsecanalyze
 from ipsecanalyze.crypto.material import EspKeys, Psk
 from ipsecanalyze.errors import KeyFileError, UsageError
-from ipsecanalyze.keys import KeyRing, load_keys, load_secrets
+from ipsecanalyze.keys import KeyRing, load, load_keys, load_secrets
 from ipsecanalyze.keys.document import write_json
 from ipsecanalyze.keys.files import write_capture_with_keys, write_private
 from ipsecanalyze.keys.load import SECRETS_TYPE_KEYS
@@ -202,3 +202,28 @@ def test_a_folder_that_is_not_there_is_told_of_the_file_that_was_asked_for(tmp_p
     with pytest.raises(FileNotFoundError) as caught:
         write_private(tmp_path / "missing" / "keys.json", "")
     assert caught.value.filename == str(tmp_path / "missing" / "keys.json")
+
+
+def test_what_is_left_of_a_line_that_is_too_long_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "_MAX_DOCUMENT", 1000)
+    joined = 0
+
+    class Piece(bytes):
+        """Counts what is copied to be joined with it."""
+
+        def __radd__(self, before: bytes) -> bytes:
+            nonlocal joined
+            joined += len(before) + len(self)
+            return bytes(before) + bytes(self)
+
+    pieces = [
+        Piece(b"{" + b"x" * 99),
+        *(Piece(b"x" * 100) for _ in range(2_000)),
+        Piece(b"\n" + LINE.format(1).encode()),
+    ]
+    sink = load.Sink(KeyRing(), "file")
+    found = list(load._lines(iter(pieces), sink))
+    assert [len(line) for line in found[:1]] == [1000]
+    assert found[1] == LINE.format(1).rstrip("\n")
+    assert sink.line == 2
+    assert joined < 300_000
