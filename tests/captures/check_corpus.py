@@ -11,8 +11,9 @@ The truth is, as far as a scenario has it:
   themselves (transport mode, BEET), or was not captured.
 * the second oracle (`verify.json`): how many packets OpenSSL opened with the keys of the kernel.
 
-"ok": all packets opened, all inner packets right. "part": those that were opened are right; the reasons are told.
-"WRONG": anything else; then the exit code is 1.
+"ok": all packets opened, all inner packets right. "part": those that were opened are right, and for the others there is
+no key, or nothing can compute it, or the snap length cut them. "none": there are no packets. "WRONG": anything else; then
+the exit code is 1.
 """
 
 from __future__ import annotations
@@ -32,15 +33,16 @@ from ipsecanalyze.keys import KeyRing, load_keys
 from ipsecanalyze.opening.complete import complete_ring
 from ipsecanalyze.opening.esp import Opening, open_file
 
-#: Source → the files of a scenario that it consists of; of charon's log there are parts too.
+#: Source → the files of a scenario that it consists of; "SK_d" and "g^ir" are the least that is enough, of a log.
 _FILES = {
     "xfrm": ("xfrm-*",),
     "monitor": ("xfrm-monitor-*",),
     "charon": ("charon-*",),
     "pluto": ("pluto-*",),
     "tables": ("wireshark/*",),
+    "SK_d": ("charon-*",),
+    "g^ir": ("charon-*", "swanctl-*.conf"),
 }
-_PARTS = {"SK_d": "charon", "g^ir": "charon"}
 #: Reasons that are no fault: there is no key, nothing can compute it, or the packet is not whole.
 _EXCUSES = frozenset(("", "no-key", "unsupported", "truncated"))
 _ICMP, _TCP, _UDP, _GRE, _ICMPV6 = 1, 6, 17, 47, 58
@@ -68,12 +70,14 @@ class Outcome:
         is_right = not self.elsewhere if has_clear else not self.checksums["wrong"]
         if self.wrong or not is_right or not set(self.reasons) <= _EXCUSES:
             return "WRONG"
+        if not self.packets:
+            return "none"
         return "ok" if self.opened == self.packets else "part"
 
 
 def ring_of(folder: Path, source: str) -> KeyRing | None:
     """The keys of a source; None where the scenario does not have it."""
-    patterns = _FILES[_PARTS.get(source, source)]
+    patterns = _FILES[source]
     paths = sorted(path for pattern in patterns for path in folder.glob(pattern))
     if source == "xfrm":
         paths = [path for path in paths if "-monitor-" not in path.name]
@@ -148,7 +152,7 @@ def lines(folder: Path) -> Iterator[tuple[str, str]]:
     """(verdict, line of the table) for each source."""
     clear = clear_packets(folder)
     clear = clear if len(clear) >= _LEAST else set()
-    for source in (*_FILES, *_PARTS):
+    for source in _FILES:
         ring = ring_of(folder, source)
         if ring is None:
             continue
