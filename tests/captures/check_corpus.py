@@ -12,8 +12,8 @@ The truth is, as far as a scenario has it:
 * the second oracle (`verify.json`): how many packets OpenSSL opened with the keys of the kernel.
 
 "ok": all packets opened, all inner packets right. "part": those that were opened are right, and for the others there is
-no key, or nothing can compute it, or the snap length cut them. "none": there are no packets. "WRONG": anything else; then
-the exit code is 1.
+no key, or nothing can compute it, or the snap length cut them. "none": there are no packets. "WRONG": anything else;
+then the exit code is 1.
 """
 
 from __future__ import annotations

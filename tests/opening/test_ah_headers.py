@@ -7,6 +7,7 @@ What the ICV covers is written out here octet by octet, as RFC 4302 §3.3.3.1 an
 from __future__ import annotations
 
 import hmac
+import io
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import ipsecanalyze
 from ipsecanalyze.capture.packet import Packet
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.keys.ring import KeyRing
+from ipsecanalyze.opening.export import write_inner
 
 sys.path.insert(0, str(Path(__file__).parent))
 from esp_made import capture, ipv4, octets, udp
@@ -99,5 +101,11 @@ def test_ipv6_extension_headers(tmp_path: Path, left: int, is_fragmented: bool) 
 
 def opened(folder: Path, packets: list[bytes]) -> list[bytes]:
     frames = [Packet(number * 1_000_000, 101, data, len(data), number) for number, data in enumerate(packets, 1)]
-    ring = KeyRing([EspKeys("AH", spi=SPI, integrity=2, integrity_key=KEY)])
-    return [packet.data for packet in ipsecanalyze.decrypt(capture(folder / "ah.pcap", frames), ring)]
+    ring, path = KeyRing([EspKeys("AH", spi=SPI, integrity=2, integrity_key=KEY)]), capture(folder / "ah.pcap", frames)
+    found = [packet.data for packet in ipsecanalyze.decrypt(path, ring)]
+    # With the C core `decrypt` on the command line goes another way.
+    out = io.BytesIO()
+    _, count = write_inner([path], ring, out)
+    assert count == len(found)
+    assert all(packet in out.getvalue() for packet in found)
+    return found
