@@ -72,16 +72,17 @@ class Analysis:
         """What does not work, and what the captures lack for saying more; worst first (docs/findings.md)."""
         from ipsecanalyze.findings.find import diagnose
 
-        return diagnose(self._case())
+        return diagnose(self.case())
 
     def audit(self, profile: str = "rfc") -> list[Finding]:
         """What is weak by a profile; worst first (docs/findings.md). Raises UsageError for an unknown one."""
         from ipsecanalyze.findings.audit.profile import load_profile
         from ipsecanalyze.findings.find import audit
 
-        return audit(self._case(), load_profile(profile))
+        return audit(self.case(), load_profile(profile))
 
-    def _case(self) -> Case:
+    def case(self) -> Case:
+        """What the rules of findings look at."""
         from ipsecanalyze.findings.case import Case
 
         lists = self.captures, self.ike_sas, self.child_sas, self.flows, self.messages

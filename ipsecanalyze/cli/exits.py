@@ -10,9 +10,10 @@ import sys
 
 from ipsecanalyze.report.text import terminal
 
-__all__ = ["BROKEN_PIPE", "DONE", "INTERRUPTED", "UNREADABLE", "USAGE", "complain"]
+__all__ = ["BROKEN_PIPE", "DONE", "FINDINGS", "INTERRUPTED", "UNREADABLE", "USAGE", "complain"]
 
 DONE = 0
+FINDINGS = 1
 USAGE = 2
 UNREADABLE = 3
 INTERRUPTED = 130

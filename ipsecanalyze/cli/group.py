@@ -16,6 +16,8 @@ COMMANDS = {
     "summarize": ("summarize", "Say what the IPsec in captures did: tunnels, suites, course, flows."),
     "messages": ("messages", "Draw the IKE messages as ladders between the peers."),
     "flows": ("flows", "List ESP and AH flows with loss, duplicates and reordering."),
+    "diagnose": ("diagnose", "Say why a tunnel does not come up, or does not carry what it should."),
+    "audit": ("audit", "Say what is weak by a standard, and grade the gateways."),
     "decrypt": ("decrypt", "Write what is inside ESP and AH to a capture, given keys; say why not, where not."),
     "keys": ("keys", "Show keys of any format, or convert them."),
 }
@@ -28,7 +30,7 @@ Examples:
   tcpdump -w - 'esp or udp port 500 or udp port 4500' | ipsecanalyze summarize -
 
 \b
-Exit codes: 0 done, 2 wrong usage, 3 a capture could not be read.
+Exit codes: 0 done, 1 findings (--fail-on), 2 wrong usage, 3 a capture could not be read.
 Colours follow the terminal; NO_COLOR=1 and FORCE_COLOR=1 override it.
 """
 

@@ -19,6 +19,7 @@ from ipsecanalyze.documents.build import (
     summary_stream,
 )
 from ipsecanalyze.documents.decrypt import decrypt_document
+from ipsecanalyze.documents.findings import audit_document, diagnosis_document
 from ipsecanalyze.shapes import DecryptDocument, FlowsDocument, MessagesDocument, SummaryDocument
 
 __all__ = [
@@ -27,7 +28,9 @@ __all__ = [
     "FlowsDocument",
     "MessagesDocument",
     "SummaryDocument",
+    "audit_document",
     "decrypt_document",
+    "diagnosis_document",
     "flows_document",
     "flows_outline",
     "flows_stream",

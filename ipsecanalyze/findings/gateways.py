@@ -41,11 +41,13 @@ class Gateway:
 
 
 def gateways_of(judged: Iterable[tuple[Case, Sequence[Finding]]]) -> list[Gateway]:
-    """The gateways of some sites, in order of appearance."""
+    """The gateways of some sites, in order of appearance: who answered, was answered, or sent ESP or AH."""
     gateways: dict[str, Gateway] = {}
     for case, findings in judged:
         peers = _peers(case)
         for sa in case.ike_sas:
+            if not sa.responder.spi and not sa.chosen:
+                continue  # anybody can send a first message
             for address in dict.fromkeys((sa.initiator.address, sa.responder.address)):
                 gateway = gateways.setdefault(address, Gateway(address))
                 gateway.ike_sas += 1
