@@ -89,6 +89,8 @@ def _wrong(lane: Lane) -> tuple[str, str, str]:
     if result.padding_wrong > result.icv_wrong:
         return "wrong-key", f"with {keys} for SPI {spi:08x} the contents make no sense", "give the right key"
     what = f"the ICV is never right with {keys} for SPI {spi:08x}"
+    if lane.tried_unknown:
+        what += f", nor with others in {lane.tried_unknown} tries"
     if all(key.esn and key.sequence_high is None for key in candidates):
         return (
             "esn",
