@@ -1,4 +1,4 @@
-"""Makes what is generated: the JSON Schemas, the tables of docs/json.md, the help in docs/command.md, a picture.
+"""Makes what is generated: JSON Schemas, tables of docs/json.md, help in docs/command.md, docs/findings.md, a picture.
 
     python docs/generate.py              writes what is out of date
     python docs/generate.py --check      only tells, exit code 1 if something is
@@ -25,6 +25,8 @@ DOCUMENTS = {
     "messages": "MessagesDocument",
     "flows": "FlowsDocument",
     "decrypt": "DecryptDocument",
+    "diagnosis": "DiagnosisDocument",
+    "audit": "AuditDocument",
 }
 SPELLINGS: dict[str, dict[str, Any]] = {
     "Count": {"type": "integer", "minimum": 0},
@@ -60,7 +62,7 @@ def generated() -> dict[Path, str]:
     """Each generated file with what it should hold."""
     shapes = read_shapes()
     files = {PACKAGE / f"{name}.schema.json": schema_text(name, root, shapes) for name, root in DOCUMENTS.items()}
-    for page in ("json.md", "command.md"):
+    for page in ("json.md", "command.md", "findings.md"):
         text = (ROOT / "docs" / page).read_text("utf-8")
         files[ROOT / "docs" / page] = MARKED.sub(lambda match: match[1] + section(match[2], shapes) + match[3], text)
     return files
@@ -155,7 +157,26 @@ def section(what: str, shapes: dict[str, tuple[str, list[Field]]]) -> str:
         earlier = {shape for root in order[: order.index(name)] for shape in reachable(DOCUMENTS[root], shapes)}
         own = [shape for shape in reachable(DOCUMENTS[name], shapes) if shape not in earlier]
         return "\n".join(table(shape, shapes) for shape in own)
+    if kind == "findings":
+        return findings_text(is_wanted_audit=name == "audit")
     raise SystemExit(f"nothing is known about {what!r}")
+
+
+def findings_text(*, is_wanted_audit: bool) -> str:
+    """The pages of the catalogue."""
+    from ipsecanalyze.findings.catalog import is_audit, page, slugs
+
+    parts = []
+    for slug in slugs():
+        if is_audit(slug) is not is_wanted_audit:
+            continue
+        known = page(slug)
+        parts.append(
+            f"### {slug}\n\n**{known.title}.** {known.what}\n\n{known.why}\n\n*In Wireshark:* {known.wireshark}\n"
+        )
+        parts.append("".join(f"* **{name}**: {' '.join(text.split())}\n" for name, text in known.fixes.items()))
+        parts.append(f"{', '.join(known.references)}\n")
+    return "\n".join(parts)
 
 
 def table(shape: str, shapes: dict[str, tuple[str, list[Field]]]) -> str:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from ipsecanalyze.errors import UsageError as UsageError
     from ipsecanalyze.errors import WireError as WireError
     from ipsecanalyze.esp.flow import Flow as Flow
+    from ipsecanalyze.findings.model import Finding as Finding
+    from ipsecanalyze.findings.model import Severity as Severity
     from ipsecanalyze.ike.message import IkeMessage as IkeMessage
     from ipsecanalyze.ike.message import parse_ike as parse_ike
     from ipsecanalyze.keys import load_keys as load_keys
@@ -55,6 +57,7 @@ _HOMES = {
     "Datagram": "capture.packet",
     "DecryptedPacket": "opening.packets",
     "DecryptError": "errors",
+    "Finding": "findings.model",
     "Flow": "esp.flow",
     "IMPLEMENTATION": "_fast",
     "IkeMessage": "ike.message",
@@ -65,6 +68,7 @@ _HOMES = {
     "Limits": "_fast.contract",
     "Notice": "errors",
     "Packet": "capture.packet",
+    "Severity": "findings.model",
     "UsageError": "errors",
     "WireError": "errors",
     "analyze": "analysis",
