@@ -1,4 +1,4 @@
-"""A grade for the table of gateways."""
+"""A grade for a gateway: the worst of what an audit found, and how much of that."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ __all__ = ["Grade", "grade"]
 
 Grade: TypeAlias = Literal["A", "B", "C", "D", "E", "F"]
 
-_GRADES: dict[Severity, Grade] = {
-    Severity.INFO: "A",
-    Severity.LOW: "B",
-    Severity.MEDIUM: "C",
-    Severity.HIGH: "D",
-    Severity.CRITICAL: "F",
-}
-
 
 def grade(findings: Iterable[Finding]) -> Grade:
-    """A with nothing worse than info, then by the worst finding down to F."""
-    worst = max((finding.severity for finding in findings), key=lambda severity: severity.rank, default=Severity.INFO)
-    return _GRADES[worst]
+    """A letter from "A" (nothing above info) to "F" (what is sent can be read or forged).
+
+    B: low at worst. C: medium at worst. D: high at worst, in one respect (slug); E: in several. F: critical.
+    """
+    worst = Severity.INFO
+    high = set()
+    for finding in findings:
+        worst = max(worst, finding.severity, key=lambda severity: severity.rank)
+        if finding.severity is Severity.HIGH:
+            high.add(finding.slug)
+    if worst is Severity.CRITICAL:
+        return "F"
+    if worst is Severity.HIGH:
+        return "E" if len(high) > 1 else "D"
+    return "C" if worst is Severity.MEDIUM else "B" if worst is Severity.LOW else "A"
