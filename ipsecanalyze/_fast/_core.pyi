@@ -7,6 +7,10 @@ from ipsecanalyze._fast.columns import Octets
 
 ROW_OCTETS: int
 
+def skip_records(
+    octets: Octets, until: int, big_endian: bool, record_header: int, limit: int, /
+) -> tuple[int, int]: ...
+
 class Table:
     def __new__(cls, secret: bytes, limit: int, gaps: int, continuing: bool, /) -> Self: ...
     def arrive(
@@ -70,6 +74,7 @@ class Opener:
         icv_octets: int,
         least: int,
         known: dict[bytes, list[Any]],
+        meet: Callable[[bytes, bytes], list[Any]],
         salt: bytes,
         head: bytes,
         middle: bytes,

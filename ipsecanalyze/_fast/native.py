@@ -233,8 +233,19 @@ class NativePcap(NativeWalker, PcapWalker):
     def set_up(self, scan: _core.Scan) -> None:
         """Tell a scan of the core how records are read."""
         header = self.header
-        limit = min(header.record_limit, header.snaplen or header.record_limit)
-        scan.pcap(header.byte_order == ">", header.nanoseconds, header.record_header_size, limit, header.link_type)
+        big, size = header.byte_order == ">", header.record_header_size
+        scan.pcap(big, header.nanoseconds, size, self._record_limit, header.link_type)
+
+    @property
+    def _record_limit(self) -> int:
+        return min(self.header.record_limit, self.header.snaplen or self.header.record_limit)
+
+    def skip(self, octets: Octets, until: int) -> tuple[int, int]:
+        """Pass over whole records, the last of which ends at `until` or behind: (where that ended, how many)."""
+        header = self.header
+        return _core.skip_records(
+            octets, until, header.byte_order == ">", header.record_header_size, self._record_limit
+        )
 
     def time_at(self, record: bytes) -> int | None:
         """Its seconds."""

@@ -23,7 +23,7 @@ from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.keys import load_keys
 from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.complete import Path, complete_ring, has_ike, spooled
-from ipsecanalyze.opening.inside import Inside
+from ipsecanalyze.opening.inside import CONVERSATIONS, Inside
 from ipsecanalyze.opening.keychain import KeyChain
 from ipsecanalyze.opening.lane import Lane
 from ipsecanalyze.opening.packets import PROTECTED, DecryptedPacket, Outer, ah_image, inner_packet
@@ -48,8 +48,10 @@ def as_ring(keys: Keys | None) -> KeyRing:
 class Opening:
     """Opens ESP and AH, datagram by datagram; `results()` says what came of it."""
 
-    def __init__(self, ring: KeyRing, *, flows: int = Limits().flows) -> None:
+    def __init__(self, ring: KeyRing, *, flows: int = Limits().flows, conversations: int = CONVERSATIONS) -> None:
+        """Bounds: flows, and conversations inside of each."""
         self.chain = KeyChain(ring)
+        self._conversations = conversations
         self._limit = flows
         self.lanes: dict[FlowKey, Lane] = {}
         """The flows so far."""
@@ -62,7 +64,7 @@ class Opening:
         if lane is None:
             if len(self.lanes) >= self._limit:
                 return None
-            lane = self.lanes[key] = Lane(key, self.chain)
+            lane = self.lanes[key] = Lane(key, self.chain, self._conversations)
         return lane
 
     def open(self, datagram: Datagram) -> DecryptedPacket | None:
@@ -114,13 +116,12 @@ class Opening:
         self, key: FlowKey, result: FlowOpening, inside: Inside | None, unopened: int, keys: EspKeys | None
     ) -> None:
         """Put behind what is known of a flow what another process saw of the following piece of the capture."""
-        part = Lane(key, self.chain)
-        part.restore(result, inside, unopened, keys)
         lane = self.lanes.get(key)
-        if lane is None:
-            self.lanes[key] = part
-        else:
-            lane.merge(part)
+        if lane is not None:
+            lane.merge(result, inside, unopened)
+            return
+        lane = self.lanes[key] = Lane(key, self.chain, self._conversations)
+        lane.restore(result, inside, unopened, keys)
 
     def results(self) -> dict[FlowKey, FlowOpening]:
         """What became of each flow, in order of their first packets."""

@@ -17,7 +17,7 @@ from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.complete import Path, complete_ring, has_ike, spooled
 from ipsecanalyze.opening.esp import Keys, Opening, as_ring, open_file
-from ipsecanalyze.opening.inner_file import InnerFile, Sink
+from ipsecanalyze.opening.inner_file import InnerFile, Nowhere, Sink
 
 __all__ = ["Nowhere", "open_flows", "write_inner"]
 
@@ -64,13 +64,6 @@ def open_flows(paths: Iterable[Path], ring: KeyRing, flows: Iterable[Flow], limi
         flow.opening = result = results.get(key)
         if result is not None:
             flow.decrypted_packets, flow.icv_failures = result.opened, result.icv_wrong
-
-
-class Nowhere:
-    """Where packets are written that nobody wants, but for what is counted of them."""
-
-    def write(self, data: bytes | memoryview) -> None:
-        """Throw it away."""
 
 
 def _write(

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from ipsecanalyze.opening.packets import DecryptedPacket
 
-__all__ = ["InnerFile", "block_parts", "comment_ends", "comment_of", "header"]
+__all__ = ["InnerFile", "Nowhere", "Sink", "block_parts", "comment_ends", "comment_of", "header"]
 
 LINKTYPE_RAW: Final = 101
 _SECTION: Final = Struct("<IIIHHqI")
@@ -88,10 +88,18 @@ class Sink(Protocol):
         """Take octets."""
 
 
+class Nowhere:
+    """Where packets are written that nobody wants, but for what is counted of them."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Throw it away."""
+
+
 class InnerFile:
     """Writes blocks to a stream in large pieces."""
 
     def __init__(self, stream: Sink, comment: str | None = "") -> None:
+        self.stream = stream
         self._write = stream.write
         self.packets = 0
         self._parts: list[bytes] = []

@@ -15,7 +15,7 @@ from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.errors import DecryptError
 from ipsecanalyze.esp.flow import FlowKey
 from ipsecanalyze.esp.opened import FlowOpening
-from ipsecanalyze.opening.inside import Inside
+from ipsecanalyze.opening.inside import CONVERSATIONS, Inside
 from ipsecanalyze.opening.keychain import KeyChain, algorithm_names, variants
 
 __all__ = ["Lane"]
@@ -65,6 +65,7 @@ class Lane:
 
     __slots__ = (
         "_chain",
+        "_conversations",
         "_failures",
         "_inside",
         "_misses",
@@ -78,7 +79,7 @@ class Lane:
         "unopened",
     )
 
-    def __init__(self, key: FlowKey, chain: KeyChain) -> None:
+    def __init__(self, key: FlowKey, chain: KeyChain, conversations: int = CONVERSATIONS) -> None:
         self.key = key
         self.result = FlowOpening()
         self.opener: _Opener | None = None
@@ -88,6 +89,7 @@ class Lane:
         self.unopened = 0
         """Packets of which no reason is told but that there is no key."""
         self._chain = chain
+        self._conversations = conversations
         self._openers: list[_Opener] | None = None
         self._inside: Inside | None = None
         self._failures = 0  # packets in vain before any success
@@ -109,7 +111,7 @@ class Lane:
     def inside(self) -> Inside:
         """The conversations inside."""
         if self._inside is None:
-            self._inside = Inside()
+            self._inside = Inside(self._conversations)
         return self._inside
 
     def open(self, packet: bytes, missing: int = 0) -> OpenedEsp | None:
@@ -306,26 +308,24 @@ class Lane:
         return self._tried
 
     def restore(self, result: FlowOpening, inside: Inside | None, unopened: int, keys: EspKeys | None) -> None:
-        """Become the lane that another process had."""
-        self.result, self._inside, self.unopened = result, inside, unopened
+        """Become the lane that another process had of the beginning of the capture."""
+        self.result, self.unopened = result, unopened
         self._openers = list(self._own())
         self.opener = _opener(keys) if keys is not None else None
+        if inside is not None:
+            self.inside.merge(inside)
 
-    def merge(self, following: Lane) -> None:
+    def merge(self, following: FlowOpening, inside: Inside | None, unopened: int) -> None:
         """Put behind this what another process saw of the following piece of the capture."""
         self._fold()
-        following._fold()
-        mine, theirs = self.result, following.result
+        mine = self.result
         for name in _SUMS:
-            setattr(mine, name, getattr(mine, name) + getattr(theirs, name))
-        for kind, count in theirs.next_headers.items():
+            setattr(mine, name, getattr(mine, name) + getattr(following, name))
+        for kind, count in following.next_headers.items():
             mine.next_headers[kind] = mine.next_headers.get(kind, 0) + count
-        self.unopened += following.unopened
-        if following._inside is not None:
-            if self._inside is None:
-                self._inside = following._inside
-            else:
-                self._inside.merge(following._inside)
+        self.unopened += unopened
+        if inside is not None:
+            self.inside.merge(inside)
 
 
 _SUMS: Final = (

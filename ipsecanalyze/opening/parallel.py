@@ -1,78 +1,57 @@
-"""One capture opened by several processes: the file is cut at record boundaries, and what each wrote is put in order.
+"""One capture opened by several processes: pieces of the file are dealt round, what comes of them is put in order.
 
 Only where the pieces need nothing of each other, else nothing comes of it and the caller does it alone: each flow is
 opened by one and the same key from its first packet on in every piece, there are no fragments, streams or unusual
 ports, no extended sequence numbers, and each piece ends where the next one begins. So the result is that of one pass.
-Workers are programs of their own and get what they need, keys too, through a pipe.
+
+Workers are programs of their own (`piece.py`) and get what they need, keys too, through a pipe. Pieces are small: what
+is in them is copied to its place while the next ones are opened, out of memory that is used again and again.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import BinaryIO, Final, TypeAlias, cast
 
 from ipsecanalyze._fast.contract import Limits, ScanOptions
 from ipsecanalyze._fast.native import NativePcap, NativeScanner
-from ipsecanalyze._fast.parallel import cut
 from ipsecanalyze.capture.reader import HEAD
-from ipsecanalyze.crypto.esp import EspOpener
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.esp.flow import FlowKey
-from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.esp import Opening
-from ipsecanalyze.opening.inner_file import InnerFile
-from ipsecanalyze.opening.inside import Inside
-from ipsecanalyze.opening.rows import RowScanner
+from ipsecanalyze.opening.inner_file import InnerFile, Nowhere, Sink
+from ipsecanalyze.opening.piece import Part, Piece, Work, receive, send
 
-__all__ = ["LEAST", "open_pieces", "serve"]
+__all__ = ["LEAST", "PER_KEY", "PIECE", "open_pieces"]
 
 #: Octets of a file that are worth more than one process.
 LEAST: Final = 64 << 20
-_WINDOW: Final = 256 << 10
-_COPIED: Final = 1 << 20
+#: Octets of a piece, and how many more for each key: a piece begins with an index of them.
+PIECE: Final = 16 << 20
+PER_KEY: Final = 16 << 10
+_MOST_KEYS: Final = 10_000
+#: Pieces that a worker has at a time: one to open, one to be copied meanwhile.
+_SLOTS: Final = 2
+_SERVE: Final = "from ipsecanalyze.opening.piece import serve; serve()"
+#: Larger than any record.
+_WINDOW: Final = 1 << 20
 
 
-@dataclass(slots=True)
-class Task:
-    """What a worker is to do."""
-
-    path: str
-    start: int
-    end: int
-    capture: int
-    limits: Limits
-    keys: list[EspKeys] = field(repr=False)
-    part: str
-    """Where it writes."""
+#: A process, and the files that it writes to.
+_Worker: TypeAlias = tuple[subprocess.Popen[bytes], list[int]]
 
 
-@dataclass(slots=True)
-class FlowPart:
-    """What a worker knows of a flow."""
-
-    key: FlowKey
-    result: FlowOpening
-    inside: Inside | None
-    unopened: int
-    keys: EspKeys | None = field(repr=False)
-
-
-@dataclass(slots=True)
-class Part:
-    """What came of a task."""
-
-    stop: int
-    packets: int
-    flows: list[FlowPart]
-    is_alone: bool
-    """It needed nothing of other pieces."""
+class _LostError(Exception):
+    """A worker is gone."""
 
 
 def open_pieces(
@@ -86,161 +65,155 @@ def open_pieces(
     progress: Callable[[int], None],
 ) -> bool:
     """Open a capture with so many processes; False where that cannot be: nothing is changed then."""
-    tasks = _tasks(ring, path, capture, limits, jobs) if not opening.lanes and len(ring.esp) <= 10_000 else []
-    if len(tasks) < 2:
+    if opening.lanes or os.name != "posix" or not _suits(path, ring):
         return False
-    with tempfile.TemporaryDirectory(prefix="ipsecanalyze-") as folder:
-        for number, task in enumerate(tasks):
-            task.part = os.path.join(folder, str(number))  # noqa: PTH118
-        parts = _run(tasks)
-        if parts is None or not _belong_together(tasks, parts):
+    out.flush()
+    with ExitStack() as stack:
+        place = _place(out.stream)
+        target = out
+        if place is None and not isinstance(out.stream, Nowhere):
+            # What was written to a pipe cannot be taken back.
+            target = InnerFile(stack.enter_context(tempfile.TemporaryFile()), None)
+        before = target.packets
+        workers = stack.enter_context(_workers(jobs, 0 if isinstance(out.stream, Nowhere) else _SLOTS))
+        # While they begin.
+        pieces = _pieces(path, PIECE + PER_KEY * len(ring.esp))
+        work = Work(path, capture, limits, ring.esp, [])
+        if len(pieces) < 2 or not _open(opening, workers, work, pieces, target, progress):
+            opening.lanes.clear()
+            if place is not None:
+                cast("BinaryIO", out.stream).seek(place)
+                cast("BinaryIO", out.stream).truncate()
+            target.packets = before
             return False
-        for part in parts:
-            for flow in part.flows:
-                opening.take_part(flow.key, flow.result, flow.inside, flow.unopened, flow.keys)
-        out.flush()
-        for task, part in zip(tasks, parts, strict=True):
-            with open(task.part, "rb") as stream:  # noqa: PTH123
-                while piece := stream.read(_COPIED):
-                    out.add_blocks(piece, 0)
-            out.packets += part.packets
-            progress(task.end)
+        if target is not out:
+            spool = cast("BinaryIO", target.stream)
+            size = spool.tell()
+            _copy(spool.fileno(), size, out)
+            out.packets += target.packets
     return True
 
 
-def _tasks(ring: KeyRing, path: str, capture: int, limits: Limits, jobs: int) -> list[Task]:
-    if any(keys.spi is None for keys in ring.esp):
-        return []
+def _suits(path: str, ring: KeyRing) -> bool:
+    keys = ring.esp
+    return os.stat(path).st_size >= LEAST and len(keys) <= _MOST_KEYS and all(key.spi is not None for key in keys)  # noqa: PTH116
+
+
+def _place(stream: Sink) -> int | None:
+    """Where a stream stands, if it can be brought back there: at the end of a file."""
+    file = cast("BinaryIO", stream)
+    try:
+        at = file.tell()
+        return at if file.seek(0, os.SEEK_END) == at and file.truncate(at) == at else None
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _pieces(path: str, octets: int) -> list[Piece]:
+    """The file in pieces of about so many octets; none where records are not plain."""
     scanner = NativeScanner(ScanOptions(limits=Limits(flows=1)), path=path)
-    with open(path, "rb") as stream:  # noqa: PTH123
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
         size = os.fstat(stream.fileno()).st_size
-        head = stream.read(HEAD)
-        if size < LEAST or len(head) < HEAD:
-            return []
-        scanner.take_window(memoryview(head), False)
+        scanner.take_window(memoryview(stream.read(HEAD)), False)
         walker = scanner.walker
         if not isinstance(walker, NativePcap):
             return []
-        start = walker.header.header_size
-        begins = [start, *(piece.start for piece in cut(stream.fileno(), size, start, jobs, walker))]
-    ends = [*begins[1:], size]
-    return [Task(path, begin, end, capture, limits, ring.esp, "") for begin, end in zip(begins, ends, strict=True)]
+        start = position = walker.header.header_size
+        frames = ahead = 0
+        pieces = []
+        window = bytearray(_WINDOW)
+        with memoryview(window) as view:
+            while position < size:
+                count = os.preadv(stream.fileno(), [window], position)
+                with view[:count] as part:
+                    used, records = walker.skip(part, start + octets - position)
+                if not used:
+                    return []
+                position += used
+                frames += records
+                if position >= start + octets or position >= size:
+                    pieces.append(Piece(start, position, ahead))
+                    start, ahead = position, frames
+        return pieces
 
 
-def _run(tasks: Sequence[Task]) -> list[Part] | None:
-    command = [sys.executable, "-c", "from ipsecanalyze.opening.parallel import serve; serve()"]
-    workers: list[subprocess.Popen[bytes]] = []
-    try:
-        for task in tasks:
-            worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
-            workers.append(worker)
-            _send(worker.stdin, task)
-        counts = [_receive(worker.stdout) for worker in workers]
-        before = 0
-        for worker, count in zip(workers, counts, strict=True):
-            _send(worker.stdin, before)
-            before += count
-        parts = [_receive(worker.stdout) for worker in workers]
-        return parts if all(worker.wait() == 0 for worker in workers) else None
-    except (OSError, EOFError, pickle.UnpicklingError, TypeError):
-        return None
-    finally:
-        for worker in workers:
-            if worker.poll() is None:
+@contextmanager
+def _workers(jobs: int, slots_each: int) -> Iterator[list[_Worker]]:
+    """Processes, each with the files that it writes to; they end with the context."""
+    command = [sys.executable, "-c", _SERVE]
+    workers: list[_Worker] = []
+    with ExitStack() as stack:
+        try:
+            for _ in range(jobs):
+                slots = [stack.enter_context(_slot()).fileno() for _ in range(slots_each)]
+                worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=slots)  # noqa: S603
+                workers.append((worker, slots))
+            yield workers
+        finally:
+            for worker, _ in workers:
                 worker.kill()
-            worker.wait()
-            for stream in (worker.stdin, worker.stdout):
-                if stream is not None:
-                    stream.close()
+                worker.wait()
+                for pipe in (worker.stdin, worker.stdout):
+                    assert pipe is not None  # noqa: S101 - for the type checker
+                    pipe.close()
 
 
-def _send(stream: IO[bytes] | None, what: object) -> None:
-    assert stream is not None  # noqa: S101 - for the type checker
-    pickle.dump(what, stream)
-    stream.flush()
+def _slot() -> BinaryIO:
+    """A file in memory where there is such a thing."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("ipsecanalyze"), "r+b", buffering=0)
+    return cast("BinaryIO", tempfile.TemporaryFile())
 
 
-def _receive(stream: IO[bytes] | None) -> Any:
-    assert stream is not None  # noqa: S101 - for the type checker
-    return pickle.load(stream)  # noqa: S301 - of a process that this one has started
-
-
-def _belong_together(tasks: Sequence[Task], parts: Sequence[Part]) -> bool:
-    """Whether one pass would have given the same."""
-    if not all(part.is_alone and part.stop == task.end for task, part in zip(tasks, parts, strict=True)):
-        return False
+def _open(
+    opening: Opening,
+    workers: list[_Worker],
+    work: Work,
+    pieces: list[Piece],
+    out: InnerFile,
+    progress: Callable[[int], None],
+) -> bool:
+    """Whether the pieces belong together, and one pass would have given the same."""
     keys: dict[FlowKey, EspKeys | None] = {}
-    for part in parts:
-        for flow in part.flows:
-            if keys.setdefault(flow.key, flow.keys) != flow.keys:
+    try:
+        for piece, part, slot in _parts(workers, work, pieces):
+            if not part.is_alone or part.stop != piece.end:
                 return False
+            for flow in part.flows:
+                if keys.setdefault(flow.key, flow.keys) != flow.keys:
+                    return False
+                opening.take_part(flow.key, flow.result, flow.inside, flow.unopened, flow.keys)
+            if len(keys) > work.limits.flows:
+                return False
+            if slot is not None:
+                _copy(slot, part.octets, out)
+            out.packets += part.packets
+            progress(piece.end)
+    except _LostError:
+        return False
     return True
 
 
-# In the worker
+def _parts(workers: list[_Worker], work: Work, pieces: list[Piece]) -> Iterator[tuple[Piece, Part, int | None]]:
+    """What comes of the pieces, in order, and the file where it is until the next one is asked for."""
+    jobs = len(workers)
+    try:
+        for worker, slots in workers:
+            send(worker.stdin, replace(work, slots=slots))
+        for number, piece in enumerate(pieces[: _SLOTS * jobs]):
+            send(workers[number % jobs][0].stdin, piece)
+        for number, piece in enumerate(pieces):
+            worker, slots = workers[number % jobs]
+            part = receive(worker.stdout)
+            yield piece, part, slots[number // jobs % _SLOTS] if slots else None
+            if number + _SLOTS * jobs < len(pieces):
+                send(worker.stdin, pieces[number + _SLOTS * jobs])
+    except (BrokenPipeError, EOFError, pickle.UnpicklingError) as error:
+        raise _LostError from error
 
 
-def serve() -> None:
-    """Do what standard input says."""
-    task = _receive(sys.stdin.buffer)
-    assert isinstance(task, Task)  # noqa: S101
-    counter = NativeScanner(ScanOptions(limits=Limits(flows=1, gaps=1)), path=task.path)
-    _scan(counter, task, 0)
-    _send(sys.stdout.buffer, counter.walker.packets)
-    frames = _receive(sys.stdin.buffer)
-    assert isinstance(frames, int)  # noqa: S101
-    opening = Opening(KeyRing(task.keys), flows=task.limits.flows)
-    with open(task.part, "wb") as stream:  # noqa: PTH123
-        out = InnerFile(stream, None)
-        options = ScanOptions(limits=task.limits, protected_datagrams=True)
-        scanner = RowScanner(opening, out, options, path=task.path, capture=task.capture)
-        stop = _scan(scanner, task, frames)
-        out.flush()
-    _send(sys.stdout.buffer, _part(opening, scanner, stop, out.packets))
-
-
-def _scan(scanner: NativeScanner, task: Task, frames: int) -> int:
-    """Scan the piece; returns where that ended."""
-    with open(task.path, "rb", buffering=0) as stream:  # noqa: PTH123
-        head = stream.read(HEAD)
-        scanner.take_window(memoryview(head), False)
-        walker = scanner.walker
-        walker.offset, walker.packets = task.start, frames
-        window, kept, position = bytearray(_WINDOW), 0, task.start
-        while True:
-            if kept > len(window) // 2:
-                window.extend(bytes(len(window)))
-            with memoryview(window) as view:
-                with view[kept : kept + max(0, task.end - position)] as room:
-                    count = os.preadv(stream.fileno(), [room], position) if room else 0
-                position += count
-                end = kept + count
-                with view[:end] as octets:
-                    used, _ = scanner.take_window(octets, False)
-            kept = end - used
-            window[:kept] = window[used:end]
-            if not count:
-                return task.end - kept
-
-
-def _part(opening: Opening, scanner: RowScanner, stop: int, packets: int) -> Part:
-    counts = scanner.intake.decoder.fragment_counts
-    alone = not (
-        scanner.intake.watches
-        or scanner.saw_fragments
-        or counts.completed
-        or scanner.facts.notice_counts
-        or opening.dropped
-    )
-    flows = []
-    for key, lane in opening.lanes.items():
-        result = lane.finish()
-        opener = lane.opener
-        if opener is None:
-            alone = alone and not lane.candidates
-        else:
-            alone = alone and lane.is_sure and isinstance(opener, EspOpener) and not result.esn and not result.notes
-        inside = lane.inside if lane.opener is not None else None
-        alone = alone and not result.conversations_dropped
-        flows.append(FlowPart(key, result, inside, lane.unopened, opener.keys if opener is not None else None))
-    return Part(stop, packets, flows, alone)
+def _copy(slot: int, octets: int, out: InnerFile) -> None:
+    """Copy blocks from a file that is in memory, as a rule."""
+    if octets:
+        with mmap.mmap(slot, octets, access=mmap.ACCESS_READ) as whole, memoryview(whole) as view:
+            out.add_blocks(view, 0)

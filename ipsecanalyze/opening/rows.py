@@ -1,8 +1,8 @@
 """Opening on the short way: rows of the C core instead of datagrams, blocks of pcapng instead of packets.
 
 What it gives is what `Opening.open` and `InnerFile.add` give, octet for octet; only the time differs. Plain ESP of a
-flow whose key is known takes it: an IPv4 packet as long as it says, of a conversation that was seen before. The core
-(`_core.Opener`) calls the cipher for each and does the rest by itself. All else goes the ordinary way, in its place.
+flow whose key is known takes it, with an IPv4 packet in it that is as long as it says. The core (`_core.Opener`) calls
+the cipher for each and does the rest by itself. All else goes the ordinary way, in its place.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ class _RowIntake(NativeIntake):
             opener.icv_octets,
             opener.least,
             lane.inside.known,
+            lane.inside.meet,
             keys.salt if kind == _COMBINED else b"",
             *comment_ends(self.capture, "ESP", key[3]),
         )

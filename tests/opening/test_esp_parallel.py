@@ -17,7 +17,7 @@ from ipsecanalyze.keys import KeyRing
 from ipsecanalyze.opening.export import write_inner
 
 sys.path.insert(0, str(Path(__file__).parent))
-from esp_made import Cbc, Gcm, frames, inner
+from esp_made import Cbc, Gcm, frames, inner, ipv4, udp
 
 pytestmark = pytest.mark.skipif(IMPLEMENTATION != "c", reason="only the C core's scans are shared")
 
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.skipif(IMPLEMENTATION != "c", reason="only the C core's
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Cut small files too; says for each whether that was of use."""
-    from ipsecanalyze._fast import parallel as cutting
     from ipsecanalyze.opening import parallel
 
     monkeypatch.setattr(parallel, "LEAST", 1)
-    monkeypatch.setattr(cutting, "LEAST_PIECE", 16 << 10)
+    monkeypatch.setattr(parallel, "PIECE", 16 << 10)
+    monkeypatch.setattr(parallel, "PER_KEY", 0)
     used: list[bool] = []
     usual = parallel.open_pieces
 
@@ -81,4 +81,64 @@ def test_what_needs_the_whole_is_done_alone(tmp_path: Path, small_pieces: list[b
         packets[7] = replace(packets[7], data=bytes(first), wire_length=84)
     path = write(tmp_path / "a.pcap", packets)
     assert run(path, KeyRing(keys), 3) == run(path, KeyRing(keys), 1)
+    assert small_pieces == [False]
+
+
+class Pipe(io.BytesIO):
+    """What cannot be written again."""
+
+    def tell(self) -> int:
+        raise OSError("a pipe")
+
+
+@pytest.mark.parametrize("stream", [io.BytesIO, Pipe])
+@pytest.mark.parametrize("late", [False, True])
+def test_what_was_written_is_taken_back(
+    tmp_path: Path, small_pieces: list[bool], stream: type[io.BytesIO], late: bool
+) -> None:
+    """One forged packet at the end is none of the pieces' business; one at the beginning of the last piece is."""
+    sa = Gcm()
+    payloads = [sa.protect(inner(number, 200)) for number in range(900)]
+    if late:
+        payloads += [sa.spi.to_bytes(4) + bytes(80)] * 300
+    path = write(tmp_path / "a.pcap", frames(payloads))
+    out = stream()
+    before = b"what was there"
+    out.write(before)
+    opening, packets = write_inner([path, path], KeyRing([sa.keys]), out, jobs=2)
+    assert small_pieces[:1] == [not late]
+    alone = io.BytesIO()
+    opening_alone, _ = write_inner([path, path], KeyRing([sa.keys]), alone)
+    assert out.getvalue() == before + alone.getvalue()
+    assert packets == 1800
+    assert opening.results() == opening_alone.results()
+
+
+def test_many_conversations(tmp_path: Path, small_pieces: list[bool]) -> None:
+    """More than a flow's table holds: those that come first are in it, however the file is cut."""
+    sa = Gcm()
+    payloads = [sa.protect(ipv4("10.1.0.10", "10.2.0.10", 17, udp(number % 700, bytes(40)))) for number in range(1500)]
+    path = write(tmp_path / "a.pcap", frames(payloads))
+    ring = KeyRing([sa.keys])
+    assert run(path, ring, 2) == run(path, ring, 1)
+    assert small_pieces == [True]
+    (result,) = run(path, ring, 2)[1].values()
+    assert result["conversations_dropped"] > 1000
+
+
+def test_a_worker_that_is_gone(tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    from ipsecanalyze.opening import parallel
+
+    sa = Gcm()
+    path = write(tmp_path / "a.pcap", frames([sa.protect(inner(number, 200)) for number in range(300)]))
+    monkeypatch.setattr(parallel, "_SERVE", "raise SystemExit(3)")
+    assert run(path, KeyRing([sa.keys]), 2) == run(path, KeyRing([sa.keys]), 1)
+    assert small_pieces == [False]
+
+
+def test_a_record_that_is_cut_off(tmp_path: Path, small_pieces: list[bool]) -> None:
+    sa = Gcm()
+    path = write(tmp_path / "a.pcap", frames([sa.protect(inner(number, 200)) for number in range(300)]))
+    path.write_bytes(path.read_bytes()[:-5])
+    assert run(path, KeyRing([sa.keys]), 2) == run(path, KeyRing([sa.keys]), 1)
     assert small_pieces == [False]

@@ -590,9 +590,14 @@ static PyType_Slot scan_slots[] = {
 
 static PyType_Spec scan_spec = {"ipsecanalyze._fast._core.Scan", sizeof(Scan), 0, Py_TPFLAGS_DEFAULT, scan_slots};
 
+static PyMethodDef functions[] = {
+    {"skip_records", py_skip_records, METH_VARARGS, "Pass over records of pcap; (where that ended, how many)."},
+    {NULL, NULL, 0, NULL},
+};
+
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "_core", "The hot path in C; what it is and how it is used stands in native.py.", -1,
-    NULL, NULL, NULL, NULL, NULL,
+    functions, NULL, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__core(void)

@@ -11,6 +11,7 @@
 #include "inner.h"
 #include "octets.h"
 #include "scan.h"
+#include "skip.h"
 
 enum {
     HEAD = 8,      /* SPI and sequence number */
@@ -32,6 +33,7 @@ struct quick {
     PyObject *open;  /* NULL: not this flow */
     PyObject *mac;   /* None: nothing is verified */
     PyObject *known; /* dictionary of tallies by beginnings of packets */
+    PyObject *meet;  /* meet(packet, its beginning) gives a new tally */
     uint32_t least; /* octets of a packet */
     uint32_t icv_size;
     enum kind kind;
@@ -65,6 +67,7 @@ static void quick_clear(struct quick *quick)
     Py_CLEAR(quick->open);
     Py_CLEAR(quick->mac);
     Py_CLEAR(quick->known);
+    Py_CLEAR(quick->meet);
 }
 
 static int opener_clear(PyObject *object)
@@ -84,6 +87,7 @@ static int opener_traverse(PyObject *object, visitproc visit, void *arg)
         Py_VISIT(self->flows[i].open);
         Py_VISIT(self->flows[i].mac);
         Py_VISIT(self->flows[i].known);
+        Py_VISIT(self->flows[i].meet);
     }
     Py_VISIT(self->invalid);
     return 0;
@@ -105,11 +109,11 @@ static PyObject *opener_enter(PyObject *object, PyObject *args)
     Opener *self = (Opener *)object;
     unsigned int flow, least, icv_size;
     int kind;
-    PyObject *open, *mac, *known;
+    PyObject *open, *mac, *known, *meet;
     const char *salt, *head, *middle;
     Py_ssize_t salt_size, head_size, middle_size;
-    if (!PyArg_ParseTuple(args, "IiOOIIO!y#y#y#", &flow, &kind, &open, &mac, &icv_size, &least, &PyDict_Type, &known,
-                          &salt, &salt_size, &head, &head_size, &middle, &middle_size))
+    if (!PyArg_ParseTuple(args, "IiOOIIO!Oy#y#y#", &flow, &kind, &open, &mac, &icv_size, &least, &PyDict_Type, &known,
+                          &meet, &salt, &salt_size, &head, &head_size, &middle, &middle_size))
         return NULL;
     if (kind < 0 || kind >= KINDS || least < HEAD + (kind == COMBINED ? IV : 0u) || icv_size > least - HEAD)
         return PyErr_Format(PyExc_ValueError, "packets cannot be of this kind and so short");
@@ -130,6 +134,7 @@ static PyObject *opener_enter(PyObject *object, PyObject *args)
     quick_clear(quick);
     quick->open = Py_NewRef(open);
     quick->known = Py_NewRef(known);
+    quick->meet = Py_NewRef(meet);
     quick->mac = Py_NewRef(mac);
     quick->kind = (enum kind)kind;
     quick->least = least;
@@ -226,12 +231,28 @@ static PyObject *open_packet(const Opener *self, const struct quick *quick, cons
 
 static int add(PyObject *tally, Py_ssize_t place, uint64_t more)
 {
-    PyObject *item = PyList_GetItem(tally, place);
+    PyObject *item = PyList_GetItem(tally, place); /* borrowed */
     unsigned long long value = item ? PyLong_AsUnsignedLongLong(item) : 0;
     if (PyErr_Occurred())
         return -1;
     PyObject *sum = PyLong_FromUnsignedLongLong(value + more);
     return sum ? PyList_SetItem(tally, place, sum) : -1;
+}
+
+/* Count a plain packet in the tally of its conversation; -1 with an error. */
+static int count(const struct quick *quick, const uint8_t *packet, uint32_t size, const uint8_t key[INNER_KEY])
+{
+    PyObject *name = octets_of(key, INNER_KEY);
+    PyObject *tally = name ? Py_XNewRef(PyDict_GetItemWithError(quick->known, name)) : NULL;
+    if (!tally && !PyErr_Occurred()) {
+        PyObject *whole = octets_of(packet, size);
+        tally = whole ? PyObject_CallFunctionObjArgs(quick->meet, whole, name, NULL) : NULL;
+        Py_XDECREF(whole);
+    }
+    int result = tally && !add(tally, TALLY_PACKETS, 1) && !add(tally, TALLY_OCTETS, size) ? 0 : -1;
+    Py_XDECREF(tally);
+    Py_XDECREF(name);
+    return result;
 }
 
 /* Count and write what was opened: the octets of its block; 0 where it is not plain; -1 with an error. */
@@ -259,12 +280,7 @@ static Py_ssize_t take(const struct quick *quick, PyObject *opened, const struct
     uint32_t inner = inner_plain((const uint8_t *)octets, (size_t)size, key);
     if (!inner)
         return 0;
-    PyObject *name = octets_of(key, sizeof key);
-    PyObject *tally = name ? PyDict_GetItemWithError(quick->known, name) : NULL;
-    Py_XDECREF(name);
-    if (!tally)
-        return PyErr_Occurred() ? -1 : 0;
-    if (add(tally, TALLY_PACKETS, 1) || add(tally, TALLY_OCTETS, inner))
+    if (count(quick, (const uint8_t *)octets, inner, key))
         return -1;
     return (Py_ssize_t)inner_block(out, (const uint8_t *)octets, inner, row->time_ns, &quick->comment, row->frame,
                                    sequence);
@@ -290,12 +306,14 @@ static PyObject *run(Opener *self, const Py_buffer *rows, Py_ssize_t row_at, con
         Py_INCREF(quick.open);
         Py_INCREF(quick.mac);
         Py_INCREF(quick.known);
+        Py_INCREF(quick.meet);
         const uint8_t *packet = (const uint8_t *)octets->buf + row.start;
         found = open_packet(self, &quick, packet, row.captured);
         Py_ssize_t size = found ? take(&quick, found, &row, packet, (uint8_t *)out->buf + written) : -1;
         Py_DECREF(quick.open);
         Py_DECREF(quick.mac);
         Py_DECREF(quick.known);
+        Py_DECREF(quick.meet);
         if (PyErr_Occurred()) {
             Py_XDECREF(found);
             return NULL;
@@ -342,3 +360,19 @@ static PyType_Slot opener_slots[] = {
 
 PyType_Spec opener_spec = {"ipsecanalyze._fast._core.Opener", sizeof(Opener), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, opener_slots};
+
+PyObject *py_skip_records(PyObject *module, PyObject *args)
+{
+    Py_buffer octets;
+    Py_ssize_t until;
+    int big_endian;
+    unsigned int record_header, limit;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*npII", &octets, &until, &big_endian, &record_header, &limit))
+        return NULL;
+    size_t stop = 0;
+    uint64_t records = skip_records(octets.buf, (size_t)octets.len, until < 0 ? 0 : (size_t)until, &stop, big_endian,
+                                    record_header, limit);
+    PyBuffer_Release(&octets);
+    return Py_BuildValue("nK", (Py_ssize_t)stop, (unsigned long long)records);
+}

@@ -8,4 +8,6 @@
 
 extern PyType_Spec opener_spec;
 
+PyObject *py_skip_records(PyObject *module, PyObject *args);
+
 #endif
