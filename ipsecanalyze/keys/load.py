@@ -34,6 +34,8 @@ SECRETS_TYPES: Final = frozenset((SECRETS_TYPE_ESP, SECRETS_TYPE_KEYS))
 _CHUNK: Final = 1 << 20
 #: Longer lines are cut: no format has them.
 _MAX_LINE: Final = 64 << 10
+#: Keys that a full ring may drop before no more lines are read for it.
+_MOST_IN_VAIN: Final = 100_000
 _MAX_FILES: Final = 10_000
 _MAX_DEPTH: Final = 8
 #: A document of JSON may be a single line; `document.py` has the same limit.
@@ -206,6 +208,9 @@ def _read_lines(sink: Sink, lines: Iterable[str]) -> list[str]:
     active: Reader | None = None
     is_first = True
     for line in lines:
+        if sink.ring.dropped > _MOST_IN_VAIN:
+            sink.tell("the rest of the file is not read: it has more keys than are kept")
+            break
         if active is not None and active.feed(line):
             continue
         if not line:

@@ -15,7 +15,7 @@ import pytest
 import ipsecanalyze
 from ipsecanalyze.crypto.material import EspKeys, Psk
 from ipsecanalyze.errors import KeyFileError, UsageError
-from ipsecanalyze.keys import KeyRing, load, load_keys, load_secrets
+from ipsecanalyze.keys import KeyRing, load, load_keys, load_secrets, ring
 from ipsecanalyze.keys.document import write_json
 from ipsecanalyze.keys.files import write_capture_with_keys, write_private
 from ipsecanalyze.keys.load import SECRETS_TYPE_KEYS
@@ -227,3 +227,15 @@ def test_what_is_left_of_a_line_that_is_too_long_is_not_kept(monkeypatch: pytest
     assert found[1] == LINE.format(1).rstrip("\n")
     assert sink.line == 2
     assert joined < 300_000
+
+
+def test_a_file_of_far_too_many_keys_is_not_read_to_its_end(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring, "MAX_KEYS", 50)
+    monkeypatch.setattr(load, "_MOST_IN_VAIN", 100)
+    (tmp_path / "esp_sa").write_text("".join(LINE.format(number) for number in range(1000)))
+    found = load_keys(tmp_path / "esp_sa")
+    assert len(found.esp) == 50
+    assert found.dropped == 101
+    told = [str(problem) for problem in found.problems]
+    assert told[0] == "more than 50 keys of one kind; the rest is not kept"
+    assert told[1].endswith("esp_sa:152: the rest of the file is not read: it has more keys than are kept")
