@@ -17,6 +17,7 @@ from ipsecanalyze.errors import Notice
 from ipsecanalyze.esp.arrival import Arrival, Circumstances
 from ipsecanalyze.esp.breaks import MergeError
 from ipsecanalyze.esp.distribution import Distribution, widen
+from ipsecanalyze.esp.guess import SuiteGuess
 from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.esp.sequence import SequenceState
 
@@ -101,6 +102,8 @@ class Flow:
     icv_failures: int = 0
     opening: FlowOpening | None = None
     """What keys opened of it, and why not the rest; None where no keys were given."""
+    guess: SuiteGuess | None = None
+    """What its looks say of its algorithms; None where that was not asked for (`Analysis.infer`)."""
     _first_arrival_ns: int = 0
     _last_arrival_ns: int = 0
     _tally: dict[int, int] = field(default_factory=dict)

@@ -1,0 +1,75 @@
+"""What a guess rests on, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ipsecanalyze.esp.flow import Flow
+from ipsecanalyze.esp.guess import IvLooks
+from ipsecanalyze.findings.inference.clear import Reading
+from ipsecanalyze.findings.inference.formats import Format
+from ipsecanalyze.findings.inference.samples import Sample
+
+__all__ = ["reasons"]
+
+_ALIGNMENTS: Final = (16, 8, 4)
+
+
+def reasons(
+    flow: Flow,
+    samples: Sequence[Sample],
+    lengths: Sequence[int],
+    iv: IvLooks | None,
+    best: Format,
+    readings: Sequence[Reading],
+    own: tuple[str, str] | None,
+) -> Iterator[str]:
+    """The sentences, the weightiest first."""
+    if readings:
+        yield from _readable(samples, readings[0])
+    else:
+        if not samples:
+            yield "The octets of its packets were not looked at: lengths are all that this rests on."
+        yield from _iv(iv, len(samples))
+        yield from _lengths(flow, lengths, best)
+        if own in best.suites:
+            yield f"Its IKE SA uses {'/'.join(filter(None, own or ()))} itself, which makes the same likelier for ESP."
+    if len(best.suites) > 1:
+        yield f"{len(best.suites)} suites have packets of this format; the one that is used most is named first."
+
+
+def _readable(samples: Sequence[Sample], reading: Reading) -> Iterator[str]:
+    what = "IP packets" if reading.is_tunnel else "transport headers"
+    where = "behind an IV of 8 octets" if reading.form.iv else "behind the ESP header"
+    yield (
+        f"{len(reading.frames)} of {len(samples)} packets have {what} in the clear {where}, with padding and next"
+        f" header in front of {reading.form.icv} octets of ICV (RFC 5879)."
+    )
+
+
+def _iv(iv: IvLooks | None, count: int) -> Iterator[str]:
+    if iv == "sequential":
+        yield f"The 8 octets behind the ESP header count from packet to packet ({count} looked at), as IVs of counter modes do."
+    elif iv == "random":
+        yield f"The octets behind the ESP header have no pattern ({count} packets looked at): no IV that counts."
+
+
+def _lengths(flow: Flow, lengths: Sequence[int], best: Format) -> Iterator[str]:
+    residues = flow.length_residues
+    if len(lengths) == 1:
+        yield f"All {flow.packets} packets have {lengths[0]} octets: that tells little about block and ICV."
+        return
+    for alignment in _ALIGNMENTS:
+        rests = {residue % alignment for residue in residues}
+        if len(rests) == 1:
+            yield (
+                f"The lengths of all {flow.packets} packets are {min(rests)} modulo {alignment}, and at least"
+                f" {len(lengths)} are different."
+            )
+            break
+    if best.icv:
+        yield (
+            f"An ICV of {best.icv} octets explains the lengths best as those of usual IP packets; {min(lengths)} octets"
+            " is the least."
+        )
