@@ -23,6 +23,7 @@ from typing import BinaryIO, Final, TypeAlias, cast
 
 from ipsecanalyze._fast.contract import Limits, ScanOptions
 from ipsecanalyze._fast.native import NativePcap, NativeScanner
+from ipsecanalyze.capture.pcap import is_pcap
 from ipsecanalyze.capture.reader import HEAD
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.esp.flow import FlowKey
@@ -44,8 +45,6 @@ _SLOTS: Final = 2
 _SERVE: Final = "from ipsecanalyze.opening.piece import serve; serve()"
 #: Larger than any record.
 _WINDOW: Final = 1 << 20
-
-
 #: A process, and the files that it writes to.
 _Worker: TypeAlias = tuple[subprocess.Popen[bytes], list[int]]
 
@@ -88,6 +87,7 @@ def open_pieces(
             return False
         if target is not out:
             spool = cast("BinaryIO", target.stream)
+            spool.flush()
             size = spool.tell()
             _copy(spool.fileno(), size, out)
             out.packets += target.packets
@@ -95,8 +95,11 @@ def open_pieces(
 
 
 def _suits(path: str, ring: KeyRing) -> bool:
-    keys = ring.esp
-    return os.stat(path).st_size >= LEAST and len(keys) <= _MOST_KEYS and all(key.spi is not None for key in keys)  # noqa: PTH116
+    """Whether it is a large pcap file, not a compressed one, and keys are not too many to be told to each worker."""
+    if len(ring.esp) > _MOST_KEYS or any(key.spi is None for key in ring.esp):
+        return False
+    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+        return os.fstat(stream.fileno()).st_size >= LEAST and is_pcap(stream.read(HEAD))
 
 
 def _place(stream: Sink) -> int | None:

@@ -34,10 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RowScanner"]
 
-_FLOW: Final = Struct("=I")
+#: Of a row: kind, flow.
+_LEAN: Final = Struct("=46xB37xI")
 _SIZE: Final = ROW.size
-_FLOW_AT: Final = _SIZE - _FLOW.size
-_KIND_AT: Final = 54
 _ESP: Final = Verdict.ESP
 #: How the packets of a flow are opened, as in core/opener.c.
 _COMBINED, _CLASSIC, _WHOLE = range(3)
@@ -73,12 +72,12 @@ class _RowIntake(NativeIntake):
 
     def _take_odd(self, row: bytes, octets: Octets, found: Any) -> None:
         """Take what the core has left: `found` is what came of opening it, if it was opened."""
-        (flow,) = _FLOW.unpack_from(row, _FLOW_AT)
+        kind, flow = _LEAN.unpack(row)
         if found is None:
             if self._quick.pop(flow, None) is not None:
                 # Which key opens it and why not, is known there. What is merely cut off or short comes back soon.
                 self._core.leave(flow)
-            self._take_row(row, octets, flow, row[_KIND_AT])
+            self._take_row(row, octets, flow, kind)
             return
         lane, opener = self._quick[flow]
         if isinstance(found, tuple):

@@ -127,9 +127,10 @@ def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         usual(self, row, octets, found)
 
     monkeypatch.setattr(rows._RowIntake, "_take_odd", note)
-    gcm, cbc = Gcm(), Cbc()
-    both(frames([sa.protect(inner(number)) for number in range(50) for sa in (gcm, cbc)]), gcm.keys, cbc.keys)
-    assert len(odd) == 2  # the first packet of each flow: its key is not known yet
+    ends = {"source": "10.9.8.7", "destination": "10.6.5.4"}
+    sas = [Gcm(**ends), Cbc(**ends), Gcm(7, extended=True, **ends)]
+    both(frames([sa.protect(inner(number)) for number in range(50) for sa in sas], **ends), *(sa.keys for sa in sas))
+    assert len(odd) == 3  # the first packet of each flow: its key is not known yet
 
 
 def test_a_conversation_with_more_packets_than_room_for_blocks() -> None:
