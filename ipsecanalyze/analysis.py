@@ -59,6 +59,8 @@ class Analysis:
     keys: KeyRing | None = field(default=None, repr=False)
     """The keys that were given, with those that follow from opened IKE messages; None without keys."""
     _findings: list[Finding] | None = field(default=None, repr=False, compare=False)
+    _files: list[str | None] = field(default_factory=list, repr=False, compare=False)
+    """Where each capture can be looked at again; None: nowhere (standard input, octets that were fed)."""
 
     @property
     def findings(self) -> list[Finding]:
@@ -86,7 +88,15 @@ class Analysis:
         from ipsecanalyze.findings.case import Case
 
         lists = self.captures, self.ike_sas, self.child_sas, self.flows, self.messages
-        return Case(*lists, has_keys=self.keys is not None)
+        return Case(*lists, has_keys=self.keys is not None, look_again=self._look_again)
+
+    def _look_again(self, capture: int) -> Iterator[Datagram]:
+        from ipsecanalyze.findings.again import datagrams_of
+        from ipsecanalyze.findings.traces import MOST_DATAGRAMS
+
+        path = self._files[capture] if capture < len(self._files) else None
+        if path is not None:
+            yield from datagrams_of(path, capture, MOST_DATAGRAMS)
 
     def to_dict(self) -> SummaryDocument:
         """The document of `summarize --format json` (docs/json.md)."""
@@ -158,6 +168,8 @@ class Analyzer:
         self._flows = make_flow_table(self._limits.flows, self._limits.gaps)
         self._tracker: Tracker | None = None
         self._captures: list[CaptureFacts] = []
+        self._files: list[str | None] = []
+        self._file: str | None = None
         self._scanner: Scanner | None = None
 
     def read(
@@ -176,6 +188,7 @@ class Analyzer:
         Raises CaptureError where nothing of it can be read.
         """
         scanner = self._begin(os.fspath(path) if name is None else name)
+        self._file = None if path == "-" else os.fspath(path)
         try:
             scanner.scan_file(os.fspath(path), self._take, progress, follow)
         finally:
@@ -221,6 +234,7 @@ class Analyzer:
             messages=tracker.messages,
             notices=[*_overlaps(self._captures), *self._flows.notices, *tracker.notices],
             keys=ring,
+            _files=self._files,
         )
 
     @property
@@ -251,7 +265,8 @@ class Analyzer:
         # Facts are kept of captures that turned out unreadable half-way too: what was read counts.
         if self._scanner is not None and self._scanner.facts.format:
             self._captures.append(self._scanner.facts)
-        self._scanner = None
+            self._files.append(self._file)
+        self._scanner = self._file = None
 
     def _take(self, datagrams: Iterable[Datagram]) -> None:
         if not datagrams:

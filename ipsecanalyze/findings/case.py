@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from ipsecanalyze._fast.contract import CaptureFacts
-from ipsecanalyze.esp.flow import Flow
+from ipsecanalyze.capture.packet import Datagram
+from ipsecanalyze.esp.flow import Flow, FlowKey
 from ipsecanalyze.findings.model import MOST_FRAMES, Defect
+from ipsecanalyze.findings.traces import Trace, key_of, trace, wants_trace
 from ipsecanalyze.ike.payloads.base import Payload
 from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
 
@@ -31,6 +34,8 @@ class Case:
     has_keys: bool = False
     defects: Mapping[int, frozenset[Defect]] = field(default_factory=dict)
     """By the index of the capture; filled by `diagnosis/quality.py` before other rules run."""
+    look_again: Callable[[int], Iterable[Datagram]] | None = None
+    """Gives the IPsec datagrams of a capture once more, where it is a file; see `trace_of`."""
 
     @cached_property
     def ike_sa(self) -> dict[str, IkeSa]:
@@ -101,10 +106,52 @@ class Case:
         """The flows from one address to another."""
         return self._flows_from.get((source, destination), ())
 
+    @cached_property
+    def _traces(self) -> dict[FlowKey, Trace]:
+        traces: dict[FlowKey, Trace] = {}
+        if self.look_again is None:
+            return traces
+        wanted: dict[int, list[Flow]] = defaultdict(list)
+        for flow in self.flows:
+            if wants_trace(flow):
+                wanted[flow.capture].append(flow)
+        for capture, flows in wanted.items():
+            flows.sort(key=lambda flow: -flow.packets)
+            traces.update(trace(self.look_again(capture), flows, capture))
+        return traces
+
+    def trace_of(self, flow: Flow) -> Trace | None:
+        """Frames of what is odd in a flow, in the capture that it begins in; None where nothing is known of them.
+
+        The first call looks at the packets of all odd flows once more.
+        """
+        return self._traces.get(key_of(flow))
+
+    @cached_property
+    def _established_between(self) -> dict[tuple[str, str], tuple[list[int], list[IkeSa]]]:
+        index: dict[tuple[str, str], tuple[list[int], list[IkeSa]]] = {}
+        for sa in sorted(self.ike_sas, key=lambda sa: sa.first_time_ns):
+            if sa.established_ns is not None:
+                times, found = index.setdefault(_pair(sa), ([], []))
+                times.append(sa.first_time_ns)
+                found.append(sa)
+        return index
+
+    def next_established(self, sa: IkeSa) -> IkeSa | None:
+        """The next IKE SA between the peers of this one, by whichever began, that came to be."""
+        times, found = self._established_between.get(_pair(sa), ((), ()))
+        place = bisect_right(times, sa.first_time_ns)
+        return found[place] if place < len(found) and found[place] is not sa else None
+
     def capture_of(self, sa: IkeSa) -> int:
         """The index of the capture that the first message of an IKE SA is in."""
         messages = self.messages_of(sa)
         return messages[0].datagram.capture if messages else 0
+
+
+def _pair(sa: IkeSa) -> tuple[str, str]:
+    one, other = sa.initiator.address, sa.responder.address
+    return (one, other) if one <= other else (other, one)
 
 
 def payloads_of(record: MessageRecord) -> Iterator[Payload]:
