@@ -95,7 +95,7 @@ def truths(folder: Path) -> dict[int, tuple[str, str]]:
         return {}
     known: dict[int, tuple[str, str]] = {}
     for sa in json.loads(path.read_text("utf-8")):
-        if sa["proto"] == "esp" and sa.get("enc") or sa.get("aead"):
+        if (sa["proto"] == "esp" and sa.get("enc")) or sa.get("aead"):
             known[int(sa["spi"], 16)] = suite(sa), sa.get("mode", "")
     return known
 

@@ -4,8 +4,8 @@
 a best explanation with its likelihood, never a fact; docs/inference.md has the method and how often it is right.
 """
 
-from ipsecanalyze.findings.inference.flows import infer_flows
+from ipsecanalyze.findings.inference.flows import infer_flows, unencrypted_flows
 from ipsecanalyze.findings.inference.infer import infer_suite, looks_unencrypted
 from ipsecanalyze.findings.inference.samples import Sample
 
-__all__ = ["Sample", "infer_flows", "infer_suite", "looks_unencrypted"]
+__all__ = ["Sample", "infer_flows", "infer_suite", "looks_unencrypted", "unencrypted_flows"]

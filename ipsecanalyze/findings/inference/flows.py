@@ -7,14 +7,17 @@ from heapq import nlargest
 
 from ipsecanalyze._fast.contract import CaptureFacts, Limits
 from ipsecanalyze.esp.flow import Flow, FlowKey
-from ipsecanalyze.findings.inference.infer import infer_suite
+from ipsecanalyze.esp.guess import SuiteGuess
+from ipsecanalyze.findings.inference.infer import infer_suite, looks_unencrypted
 from ipsecanalyze.findings.inference.samples import take_samples
 from ipsecanalyze.sa.records import IkeSa
 
-__all__ = ["MOST_FLOWS", "infer_flows"]
+__all__ = ["MOST_FLOWS", "infer_flows", "unencrypted_flows"]
 
 #: Flows that are judged; where there are more, those with the most packets.
 MOST_FLOWS = 5_000
+#: Packets that tell whether contents are in the clear, and how many a flow must have.
+_A_FEW, _LEAST = 8, 3
 
 
 def infer_flows(
@@ -36,6 +39,30 @@ def infer_flows(
     for key, flow in keys.items():
         sa = (ike_sas or {}).get(flow.ike_sa or "")
         flow.guess = infer_suite(flow, samples.get(key, ()), sa.chosen if sa is not None else ())
+
+
+def unencrypted_flows(
+    captures: Sequence[CaptureFacts], flows: Sequence[Flow], *, limits: Limits | None = None, most: int = MOST_FLOWS
+) -> list[tuple[Flow, SuiteGuess]]:
+    """The flows of ESP whose contents were read in the clear without keys (RFC 5879), with what was seen.
+
+    Cheaper than `infer_flows`: looks at few packets, and only at flows whose lengths NULL encryption may have. What
+    keys have opened is left out, as there is nothing to guess.
+    """
+    known = [(flow, flow.guess) for flow in flows if flow.guess is not None and looks_unencrypted(flow.guess)]
+    wanted = nlargest(most, filter(_may_be_clear, flows), key=lambda flow: flow.packets)
+    keys = {_key(flow): flow for flow in wanted}
+    samples = take_samples(captures, {key: flow.packets for key, flow in keys.items()}, limits, _A_FEW)
+    guesses = [(keys[key], infer_suite(keys[key], taken)) for key, taken in samples.items()]
+    return known + [(flow, guess) for flow, guess in guesses if looks_unencrypted(guess)]
+
+
+def _may_be_clear(flow: Flow) -> bool:
+    """Whether a look could show contents in the clear: enough packets, and no lengths that only blocks make."""
+    if flow.protocol != "ESP" or flow.packets < _LEAST or flow.decrypted_packets or flow.guess is not None:
+        return False
+    residues = flow.length_residues
+    return all(residue % 4 == 0 for residue in residues) and (len(residues) > 1 or len(set(flow.sizes.first)) < 4)
 
 
 def _key(flow: Flow) -> FlowKey:

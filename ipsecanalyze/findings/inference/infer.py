@@ -6,6 +6,7 @@ packets' lengths suggest counts less, and never makes certain.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import exp, log
 from typing import Final
@@ -23,19 +24,19 @@ from ipsecanalyze.sa.records import Algorithm
 __all__ = ["infer_suite", "looks_unencrypted"]
 
 #: Lengths are no independent witnesses: one transfer makes many of them. So their logarithm counts for less.
-_WEIGHT: Final = 0.6
+_WEIGHT, _WEIGHT_OFTEN = 0.6, 0.15
 #: Different lengths that are judged.
 _LENGTHS: Final = 48
-#: The share of doubt about the model itself: nothing that rests on lengths gets beyond 1 less this.
-_DOUBT: Final = 0.06
+#: The share of doubt about the model itself: where two formats are possible, lengths make none likelier than 0.95.
+_DOUBT: Final = 0.10
 #: The logarithm for a packet whose length a format cannot have, and for each further hundredth of such.
 _MISFIT, _MISFIT_EACH = -12.0, -0.5
 #: That IVs look so: of modes for which unique is enough, and of those that want them unpredictable.
 _COUNTING: Final = {"sequential": (0.88, 0.002), "random": (0.12, 0.998)}
 #: Logarithms: of contents in the clear that nobody can read; of ciphertext that repeats at the same places, or counts.
 _UNREADABLE, _REPEATS, _IMPOSSIBLE = -7.0, -10.0, -14.0
-#: What is less likely than this does not share in the doubt.
-_POSSIBLE: Final = 1e-5
+#: What is less likely than this before lengths are weighed does not share in the doubt.
+_POSSIBLE: Final = 1e-4
 #: Candidates with less are left out.
 _LEAST: Final = 0.001
 _FRAMES: Final = 32
@@ -68,12 +69,12 @@ def infer_suite(flow: Flow, samples: Sequence[Sample] = (), chosen: Sequence[Alg
             + _octets(form, iv, was_looked_at=bool(samples), repeats=repeats)
             for form in FORMATS
         ]
+        possible = [share > _POSSIBLE for share in _shares(scores)]
         insides = [
-            [log(inside.prior) + _WEIGHT * log_likelihood(lengths, form, inside) for inside in INSIDES]
-            for form in FORMATS
+            [log(inside.prior) + log_likelihood(lengths, form, inside) for inside in INSIDES] for form in FORMATS
         ]
         scores = [score + _log_sum(inside) for score, inside in zip(scores, insides, strict=True)]
-        probabilities = _doubted(_shares(scores))
+        probabilities = _doubted(_shares(scores), possible)
         tunnel = sum(
             share * weight
             for share, logs in zip(probabilities, insides, strict=True)
@@ -102,11 +103,17 @@ def looks_unencrypted(guess: SuiteGuess) -> bool:
     return bool(guess.readable_frames)
 
 
-def _lengths(flow: Flow, samples: Sequence[Sample]) -> list[int]:
-    """Different lengths of its packets: those of the samples, and what the flow keeps of all."""
+def _lengths(flow: Flow, samples: Sequence[Sample]) -> dict[int, float]:
+    """Different lengths of its packets, with their weights: those of the samples, and what the flow keeps of all.
+
+    A length that comes often says more, but not in proportion.
+    """
     sizes = flow.sizes
     edges = [size for size in (sizes.minimum, sizes.maximum) if size is not None]
-    return list(dict.fromkeys((*edges, *sizes.first, *(sample.length for sample in samples))))[:_LENGTHS]
+    counts = Counter(sample.length for sample in samples) or Counter(sizes.first)
+    for length in edges:
+        counts.setdefault(length, 1)
+    return {length: _WEIGHT + _WEIGHT_OFTEN * log(count) for length, count in counts.most_common(_LENGTHS)}
 
 
 def _fit(residues: Mapping[int, int], form: Format) -> float:
@@ -140,12 +147,10 @@ def _shares(logs: Sequence[float]) -> list[float]:
     return [exp(value - total) for value in logs]
 
 
-def _doubted(shares: Sequence[float]) -> list[float]:
-    """Shares with the doubt about the model spread over all that is possible."""
-    possible = [share > _POSSIBLE for share in shares]
-    even = _DOUBT / max(2, sum(possible))
-    mixed = [(1 - _DOUBT) * share + even * may for share, may in zip(shares, possible, strict=True)]
-    return [share / sum(mixed) for share in mixed]
+def _doubted(shares: Sequence[float], possible: Sequence[bool]) -> list[float]:
+    """Shares with the doubt about the model spread over all that is possible, whatever lengths say."""
+    even = _DOUBT / sum(possible)
+    return [(1 - _DOUBT) * share + even * may for share, may in zip(shares, possible, strict=True)]
 
 
 def _candidate(form: Format, probability: float, own: tuple[str, str] | None) -> Candidate:

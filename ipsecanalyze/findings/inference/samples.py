@@ -78,13 +78,13 @@ class Sampling:
 
 
 def take_samples(
-    captures: Sequence[CaptureFacts], packets: dict[FlowKey, int], limits: Limits | None = None
+    captures: Sequence[CaptureFacts], packets: dict[FlowKey, int], limits: Limits | None = None, each: int = _EACH
 ) -> dict[FlowKey, list[Sample]]:
-    """The first packets of flows, of which so many are in the captures; captures that cannot be read are passed over.
+    """The first packets of flows (`each` or fewer), of which so many are in the captures.
 
-    Standard input is not read again: its flows have no samples.
+    Captures that cannot be read are passed over. Standard input is not read again: its flows have no samples.
     """
-    each = max(2, min(_EACH, _IN_ALL // max(1, len(packets))))
+    each = max(2, min(each, _IN_ALL // max(1, len(packets))))
     sampling = Sampling({key: min(each, count) for key, count in packets.items()})
     for index, facts in enumerate(captures):
         if facts.path == "-" or not os.path.isfile(facts.path):  # noqa: PTH113 - names need not be valid text

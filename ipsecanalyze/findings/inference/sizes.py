@@ -7,7 +7,7 @@ octets longer. The shares below are round figures about traffic in general, not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import log
@@ -68,13 +68,13 @@ def _table(offset: int, block: int) -> tuple[float, ...]:
     return tuple(map(log, shares))
 
 
-def log_likelihood(lengths: Iterable[int], form: Format, inside: Inside) -> float:
-    """The logarithm of how likely these different lengths are, from the ESP header to the end of the packet."""
+def log_likelihood(lengths: Mapping[int, float], form: Format, inside: Inside) -> float:
+    """The logarithm of how likely lengths are (each with its weight), from the ESP header to the end of the packet."""
     table, block, start = _table(inside.offset, form.block), form.block, 8 + form.iv + form.icv
     last = len(table) - 1
     total = 0.0
-    for length in lengths:
+    for length, weight in lengths.items():
         blocks, rest = divmod(length - start, block)
         # What does not fit at all is judged by all packets' residues, not here.
-        total += log(_FLOOR) if rest or blocks < 1 else table[min(blocks, last)]
+        total += weight * (log(_FLOOR) if rest or blocks < 1 else table[min(blocks, last)])
     return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from ipsecanalyze.esp.flow import Flow
@@ -19,7 +19,7 @@ _ALIGNMENTS: Final = (16, 8, 4)
 def reasons(
     flow: Flow,
     samples: Sequence[Sample],
-    lengths: Sequence[int],
+    lengths: Collection[int],
     iv: IvLooks | None,
     best: Format,
     readings: Sequence[Reading],
@@ -50,15 +50,15 @@ def _readable(samples: Sequence[Sample], reading: Reading) -> Iterator[str]:
 
 def _iv(iv: IvLooks | None, count: int) -> Iterator[str]:
     if iv == "sequential":
-        yield f"The 8 octets behind the ESP header count from packet to packet ({count} looked at), as IVs of counter modes do."
+        yield f"The 8 octets behind the ESP header count ({_packets(count)} looked at), as IVs of counter modes do."
     elif iv == "random":
-        yield f"The octets behind the ESP header have no pattern ({count} packets looked at): no IV that counts."
+        yield f"The octets behind the ESP header have no pattern ({_packets(count)} looked at): no IV that counts."
 
 
-def _lengths(flow: Flow, lengths: Sequence[int], best: Format) -> Iterator[str]:
+def _lengths(flow: Flow, lengths: Collection[int], best: Format) -> Iterator[str]:
     residues = flow.length_residues
     if len(lengths) == 1:
-        yield f"All {flow.packets} packets have {lengths[0]} octets: that tells little about block and ICV."
+        yield f"All {flow.packets} packets have {min(lengths)} octets: that tells little about block and ICV."
         return
     for alignment in _ALIGNMENTS:
         rests = {residue % alignment for residue in residues}
@@ -73,3 +73,8 @@ def _lengths(flow: Flow, lengths: Sequence[int], best: Format) -> Iterator[str]:
             f"An ICV of {best.icv} octets explains the lengths best as those of usual IP packets; {min(lengths)} octets"
             " is the least."
         )
+
+
+def _packets(count: int) -> str:
+    """Packets in words."""
+    return f"{count} packet{'s' * (count != 1)}"
