@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ipsecanalyze.capture.packet import Packet
 from ipsecanalyze.capture.reader import make_walker, open_capture
+from ipsecanalyze.capture.walker import FARTHEST_NS
 from ipsecanalyze.capture.writer import write_capture
 from ipsecanalyze.errors import CaptureError, UsageError
 
@@ -51,7 +52,7 @@ def written(packets: list[Packet], **options: object) -> bytes:
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 
 
-@given(packet_lists(st.integers(0, 65535), st.integers(0, 2**64 - 1), st.lists(texts, max_size=3).map(tuple)))
+@given(packet_lists(st.integers(0, 65535), st.integers(0, FARTHEST_NS), st.lists(texts, max_size=3).map(tuple)))
 def test_pcapng_comes_back_equal(packets):
     numbers: dict[int, int] = {}
     for packet in packets:
