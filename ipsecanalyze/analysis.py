@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from ipsecanalyze.documents import FlowsDocument, MessagesDocument, SummaryDocument
+    from ipsecanalyze.esp.flow import FlowKey
+    from ipsecanalyze.esp.guess import SuiteGuess
     from ipsecanalyze.findings.case import Case
     from ipsecanalyze.findings.model import Finding
     from ipsecanalyze.keys.ring import KeyRing
@@ -75,6 +77,17 @@ class Analysis:
         from ipsecanalyze.findings.find import diagnose
 
         return diagnose(self.case())
+
+    def infer(self) -> dict[FlowKey, SuiteGuess]:
+        """What algorithms the flows of ESP look like without keys, also put on each flow (docs/inference.md).
+
+        Reads the captures again, as far as it takes to see some packets of each flow; where that cannot be (standard
+        input), lengths are all it goes by. The flows with the most packets are judged, up to 5,000.
+        """
+        from ipsecanalyze.findings.inference import infer_flows
+
+        infer_flows(self.captures, self.flows, {sa.id: sa for sa in self.ike_sas})
+        return {flow.key: flow.guess for flow in self.flows if flow.guess is not None}
 
     def audit(self, profile: str = "rfc") -> list[Finding]:
         """What is weak by a profile; worst first (docs/findings.md). Raises UsageError for an unknown one."""

@@ -18,6 +18,7 @@ __all__ = ["command"]
 _EPILOG = """\b
 Examples:
   ipsecanalyze flows capture.pcap
+  ipsecanalyze flows --infer capture.pcap
   ipsecanalyze flows --sort lost --top 10 capture.pcap
   ipsecanalyze flows --format csv -o flows.csv capture.pcap
 """
@@ -30,6 +31,7 @@ _ORDERS = ("first", "packets", "octets", "lost")
 @output_options("text", "csv", "json")
 @click.option("--sort", type=click.Choice(_ORDERS), default="first", show_default=True, help="Most of it comes first.")
 @click.option("--top", metavar="N", type=click.IntRange(min=1), help="Only the first N flows.")
+@click.option("--infer", is_flag=True, help="Guess the algorithms of ESP from how its packets look, without keys.")
 @click.option("--all", "show_all", is_flag=True, help="Show every flow as text too, not only the first 200.")
 def command(
     reading: Reading,
@@ -37,6 +39,7 @@ def command(
     output: str | None,
     sort: str,
     top: int | None,
+    infer: bool,
     show_all: bool,
 ) -> int:
     """List the ESP and AH flows, one way each, with loss, duplicates and reordering.
@@ -52,6 +55,8 @@ def command(
         analysis.flows.sort(key=lambda flow: -_amount(flow, sort))
     if top is not None:
         del analysis.flows[top:]
+    if infer:
+        analysis.infer()
     document = flows_outline(analysis) if format_name == "text" else flows_stream(analysis)
     write_document(document, _reporter(format_name, show_all=show_all or top is not None), output)
     return code

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal, cast
 from ipsecanalyze.documents.sas import esp_spi
 from ipsecanalyze.esp.distribution import Distribution
 from ipsecanalyze.esp.flow import Flow
+from ipsecanalyze.esp.guess import SuiteGuess
 from ipsecanalyze.esp.opened import FlowOpening
-from ipsecanalyze.shapes import DistributionEntry, FlowEntry, OpeningEntry
+from ipsecanalyze.shapes import DistributionEntry, FlowEntry, InferredEntry, OpeningEntry
 
-__all__ = ["flow_entry", "flow_views", "opening_entry"]
+__all__ = ["flow_entry", "flow_views", "inferred_entry", "opening_entry"]
 
 
 def flow_entry(flow: Flow) -> FlowEntry:
@@ -72,6 +73,27 @@ def flow_entry(flow: Flow) -> FlowEntry:
         "decrypted_packets": flow.decrypted_packets,
         "icv_failures": flow.icv_failures,
         "opening": None if flow.opening is None else opening_entry(flow.opening),
+        "inferred": None if flow.guess is None else inferred_entry(flow.guess),
+    }
+
+
+def inferred_entry(guess: SuiteGuess) -> InferredEntry:
+    """The entry for what was inferred of a flow."""
+    best = guess.candidates[0]
+    return {
+        "suite": best.name,
+        "probability": best.probability,
+        "candidates": [
+            {"suite": one.name, "probability": one.probability, "alike": list(one.alike)} for one in guess.candidates
+        ],
+        "block_octets": guess.block_octets,
+        "icv_octets": guess.icv_octets,
+        "iv": guess.iv,
+        "mode": guess.mode,
+        "mode_probability": guess.mode_probability,
+        "packets": guess.packets,
+        "unencrypted": bool(guess.readable_frames),
+        "reasons": list(guess.reasons),
     }
 
 
@@ -129,6 +151,7 @@ _FIELDS: Final[dict[str, Callable[[Flow], Any]]] = {
     "encapsulation": lambda flow: flow.encapsulation.value,
     "certainty": lambda flow: _certainty(flow),
     "opening": lambda flow: None if flow.opening is None else opening_entry(flow.opening),
+    "inferred": lambda flow: None if flow.guess is None else inferred_entry(flow.guess),
 }
 
 

@@ -119,6 +119,11 @@ class Flow:
     # Results
 
     @property
+    def key(self) -> FlowKey:
+        """What tells it from other flows."""
+        return self.protocol, self.source, self.destination, self.spi, self.encapsulation
+
+    @property
     def first_sequence(self) -> int:
         """The sequence number of the first packet, as on the wire."""
         return self.sequence.first

@@ -30,6 +30,7 @@ _PARTS = {
     "gaps_ns": _DISTRIBUTION,
     "replay_window_drops": ("32", "64", "128", "1024", "4096"),
     "opening": ("opened", "icv_wrong", "padding_wrong", "dummy", "truncated", "algorithms", "reason", "explanation"),
+    "inferred": ("suite", "probability", "mode", "mode_probability", "iv", "unencrypted"),
 }
 
 

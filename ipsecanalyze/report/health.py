@@ -14,6 +14,8 @@ __all__ = ["protocol_name", "verdict"]
 
 #: From this share of packets on, in percent, loss is shown as bad.
 _BAD_LOSS = 1.0
+#: A guessed mode is shown that is at least as likely.
+_LIKELY = 0.7
 
 
 def protocol_name(flow: FlowEntry) -> str:
@@ -30,6 +32,19 @@ def verdict(flow: FlowEntry) -> list[tuple[str, str]]:
     opening = flow["opening"]
     if opening is not None:
         told += opened_words(opening)
+    guess = flow["inferred"]
+    if guess is not None and (opening is None or not opening["opened"]):
+        # Never beyond what it is: an explanation of looks.
+        how = "not encrypted: " if guess["unencrypted"] else ""
+        more = " or alike" if guess["candidates"][0]["alike"] else ""
+        told.append(
+            (
+                f"{how}looks like {guess['suite']}{more} ({guess['probability']:.2f})",
+                "bad" if guess["unencrypted"] else "quiet",
+            )
+        )
+        if guess["mode_probability"] >= _LIKELY:
+            told.append((f"{guess['mode']} mode", "quiet"))
     if flow["certainty"] == "inferred":
         told.append(("inferred", "quiet"))
     elif flow["inferred_packets"]:

@@ -17,7 +17,15 @@ from ipsecanalyze.shapes.document import (
     SummaryDocument,
 )
 from ipsecanalyze.shapes.finding import AuditDocument, DiagnosisDocument, FindingEntry, GatewayEntry, ProfileEntry
-from ipsecanalyze.shapes.flow import BreakEntry, DistributionEntry, FlowEntry, InnerEntry, OpeningEntry
+from ipsecanalyze.shapes.flow import (
+    BreakEntry,
+    CandidateEntry,
+    DistributionEntry,
+    FlowEntry,
+    InferredEntry,
+    InnerEntry,
+    OpeningEntry,
+)
 from ipsecanalyze.shapes.ike import (
     AuthenticationEntry,
     ChildSaEntry,
@@ -35,6 +43,7 @@ __all__ = [
     "AuditDocument",
     "AuthenticationEntry",
     "BreakEntry",
+    "CandidateEntry",
     "CaptureEntry",
     "ChildSaEntry",
     "CountsEntry",
@@ -49,6 +58,7 @@ __all__ = [
     "GatewayEntry",
     "IcmpErrorEntry",
     "IkeSaEntry",
+    "InferredEntry",
     "InnerEntry",
     "MessageEntry",
     "MessagesDocument",

@@ -6,7 +6,15 @@ from typing import Literal, TypedDict
 
 from ipsecanalyze.shapes.common import Count, EspSpi, IcmpErrorEntry
 
-__all__ = ["BreakEntry", "DistributionEntry", "FlowEntry", "InnerEntry", "OpeningEntry"]
+__all__ = [
+    "BreakEntry",
+    "CandidateEntry",
+    "DistributionEntry",
+    "FlowEntry",
+    "InferredEntry",
+    "InnerEntry",
+    "OpeningEntry",
+]
 
 
 class DistributionEntry(TypedDict):
@@ -103,6 +111,44 @@ class OpeningEntry(TypedDict):
     """What talks inside, most packets first (bounded)."""
     conversations_dropped: Count
     """Packets of further conversations."""
+
+
+class CandidateEntry(TypedDict):
+    """A suite that may be the one, and those that packets cannot tell from it."""
+
+    suite: str
+    """The most used one, key length left out: "AES_CBC/HMAC_SHA2_256_128", "AES_GCM_16"."""
+    probability: float
+    """That it is this one or one of `alike`; all candidates' sum is 1, but for those below 0.001."""
+    alike: list[str]
+    """Suites whose packets have the same format on the wire."""
+
+
+class InferredEntry(TypedDict):
+    """What the looks of a flow say of its algorithms (docs/inference.md)."""
+
+    suite: str
+    """The likeliest candidate's."""
+    probability: float
+    """The likeliest candidate's."""
+    candidates: list[CandidateEntry]
+    """The likeliest first."""
+    block_octets: int | None
+    """What the protected part is a multiple of: 16, 8, or 4 for all that is no block cipher; null: not clear."""
+    icv_octets: int | None
+    """Octets of the ICV; null where none is likelier than not."""
+    iv: Literal["sequential", "random", "none"] | None
+    """How the octets behind the ESP header go from packet to packet: counting, without a pattern, or no IV."""
+    mode: Literal["tunnel", "transport"]
+    """The likelier mode."""
+    mode_probability: float
+    """How likely that mode is."""
+    packets: Count
+    """Packets whose octets were looked at; 0: by lengths only."""
+    unencrypted: bool
+    """The contents were read in the clear, beyond doubt."""
+    reasons: list[str]
+    """What it rests on, in sentences."""
 
 
 class FlowEntry(TypedDict):
@@ -206,3 +252,5 @@ class FlowEntry(TypedDict):
     """Packets whose integrity check failed."""
     opening: OpeningEntry | None
     """What keys opened, and why not the rest; null where no keys were given."""
+    inferred: InferredEntry | None
+    """What the looks of its packets say of its algorithms; null where that was not asked for (`flows --infer`)."""

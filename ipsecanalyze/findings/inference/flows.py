@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from heapq import nlargest
 
 from ipsecanalyze._fast.contract import CaptureFacts, Limits
-from ipsecanalyze.esp.flow import Flow, FlowKey
+from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.esp.guess import SuiteGuess
 from ipsecanalyze.findings.inference.infer import infer_suite, looks_unencrypted
 from ipsecanalyze.findings.inference.samples import take_samples
@@ -34,7 +34,7 @@ def infer_flows(
     again (standard input, deleted) is judged by its lengths.
     """
     wanted = nlargest(most, (flow for flow in flows if flow.protocol == "ESP"), key=lambda flow: flow.packets)
-    keys = {_key(flow): flow for flow in wanted if flow.guess is None and flow.packets}
+    keys = {flow.key: flow for flow in wanted if flow.guess is None and flow.packets}
     samples = take_samples(captures, {key: flow.packets for key, flow in keys.items()}, limits)
     for key, flow in keys.items():
         sa = (ike_sas or {}).get(flow.ike_sa or "")
@@ -51,7 +51,7 @@ def unencrypted_flows(
     """
     known = [(flow, flow.guess) for flow in flows if flow.guess is not None and looks_unencrypted(flow.guess)]
     wanted = nlargest(most, filter(_may_be_clear, flows), key=lambda flow: flow.packets)
-    keys = {_key(flow): flow for flow in wanted}
+    keys = {flow.key: flow for flow in wanted}
     samples = take_samples(captures, {key: flow.packets for key, flow in keys.items()}, limits, _A_FEW)
     guesses = [(keys[key], infer_suite(keys[key], taken)) for key, taken in samples.items()]
     return known + [(flow, guess) for flow, guess in guesses if looks_unencrypted(guess)]
@@ -63,7 +63,3 @@ def _may_be_clear(flow: Flow) -> bool:
         return False
     residues = flow.length_residues
     return all(residue % 4 == 0 for residue in residues) and (len(residues) > 1 or len(set(flow.sizes.first)) < 4)
-
-
-def _key(flow: Flow) -> FlowKey:
-    return flow.protocol, flow.source, flow.destination, flow.spi, flow.encapsulation

@@ -36,7 +36,8 @@ def reasons(
         if own in best.suites:
             yield f"Its IKE SA uses {'/'.join(filter(None, own or ()))} itself, which makes the same likelier for ESP."
     if len(best.suites) > 1:
-        yield f"{len(best.suites)} suites have packets of this format; the one that is used most is named first."
+        named = "its IKE SA's own one" if own in best.suites else "the one that is used most"
+        yield f"{len(best.suites)} suites have packets of this format; {named} is named first."
 
 
 def _readable(samples: Sequence[Sample], reading: Reading) -> Iterator[str]:
