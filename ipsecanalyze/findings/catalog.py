@@ -11,9 +11,10 @@ from functools import cache
 from importlib.resources import files
 
 from ipsecanalyze.findings.audit import RULES as AUDIT
+from ipsecanalyze.findings.compare import SLUGS as COMPARE
 from ipsecanalyze.findings.diagnosis import RULES as DIAGNOSIS
 
-__all__ = ["Page", "is_audit", "page", "slugs"]
+__all__ = ["Page", "all_slugs", "is_audit", "page", "slugs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,15 @@ def slugs() -> tuple[str, ...]:
     return tuple(dict.fromkeys(slug for rule in (*DIAGNOSIS, *AUDIT) for slug in rule.slugs))
 
 
+def all_slugs() -> tuple[str, ...]:
+    """Every slug that has a page: those of `slugs`, and those of comparisons."""
+    return (*slugs(), *COMPARE)
+
+
 def page(slug: str) -> Page:
     """The page of a slug. Raises KeyError where there is no such slug."""
     source = files("ipsecanalyze.findings") / "pages" / f"{slug}.toml"
-    if slug not in slugs():
+    if slug not in all_slugs():
         raise KeyError(slug)
     data = tomllib.loads(source.read_text(encoding="utf-8"))
     return Page(

@@ -14,7 +14,7 @@ from ipsecanalyze.findings.diagnosis.quality import defects_of
 from ipsecanalyze.findings.model import Certainty, Finding
 from ipsecanalyze.findings.rule import Rule
 
-__all__ = ["MOST_PER_SLUG", "audit", "diagnose"]
+__all__ = ["MOST_PER_SLUG", "audit", "diagnose", "in_order"]
 
 #: Findings of one slug that are kept: a flood must not drown the rest.
 MOST_PER_SLUG = 100
@@ -23,13 +23,13 @@ MOST_PER_SLUG = 100
 def diagnose(case: Case) -> list[Finding]:
     """What does not work, and what the captures lack for saying more; worst first."""
     case.defects = defects_of(case)
-    return _in_order(finding for rule in DIAGNOSIS for finding in _as_sure_as(case, rule, rule.look(case)))
+    return in_order(finding for rule in DIAGNOSIS for finding in _as_sure_as(case, rule, rule.look(case)))
 
 
 def audit(case: Case, profile: Profile) -> list[Finding]:
     """What is weak by the standards of a profile; worst first."""
     case.defects = defects_of(case)
-    return _in_order(finding for rule in AUDIT for finding in _as_sure_as(case, rule, rule.look(case, profile)))
+    return in_order(finding for rule in AUDIT for finding in _as_sure_as(case, rule, rule.look(case, profile)))
 
 
 def _as_sure_as(case: Case, rule: Rule, findings: Iterable[Finding]) -> Iterator[Finding]:
@@ -43,7 +43,8 @@ def _as_sure_as(case: Case, rule: Rule, findings: Iterable[Finding]) -> Iterator
         yield replace(finding, certainty=Certainty.INFERRED, explanation=finding.explanation + doubt)
 
 
-def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Worst first; of one slug only so many, and how many more there are."""
     counts: Counter[str] = Counter()
     kept: list[Finding] = []
     last: dict[str, Finding] = {}

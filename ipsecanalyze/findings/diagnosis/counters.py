@@ -164,7 +164,7 @@ def sequence_restart(case: Case) -> Iterator[Finding]:
                 "starts, is restored or takes over (RFC 6311 says how clusters carry counters on)."
             ),
             frames=frames_of(jump.frame for jump in jumps),
-            references=("RFC 4303 §3.3.3", "RFC 4106 §2"),
+            references=("RFC 4303 §3.3.3", "RFC 4106 §3.1"),
             capture=flow.capture,
         )
 
