@@ -83,6 +83,8 @@ class Profile:
 
     name: str
     title: str = ""
+    date: str = ""
+    """Year and month of the youngest text that it is made of."""
     edition: str = ""
     """Which texts, of which date."""
     left_out: str = ""
@@ -123,7 +125,8 @@ def load_profile(name: str = "rfc") -> Profile:
         if rest is not None:
             others[table] = replace(_cell(rest), is_listed=False)
     limits = {key: Limit(int(value), str(clause)) for key, (value, clause) in data.get("limits", {}).items()}
-    return Profile(name, data["title"], data["edition"], data["left-out"].strip(), tables, others, limits)
+    head = (data["title"], data["date"], data["edition"], data["left-out"].strip())
+    return Profile(name, *head, tables, others, limits)
 
 
 def _table(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -1,0 +1,213 @@
+"""Algorithms that a profile advises against: those that were chosen, each kind for itself, and those only offered.
+
+NULL encryption and missing integrity are weak by any profile. What was chosen of ESP and AH is known with keys; without
+them `null-encryption` is what the lengths and octets of packets suggest (`findings/inference/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ipsecanalyze.findings.audit.gather import Gathering, Group
+from ipsecanalyze.findings.audit.negotiated import Negotiation, negotiations
+from ipsecanalyze.findings.audit.profile import Cell, Profile
+from ipsecanalyze.findings.audit.verdict import algorithm_text, cell_of, cell_text, severity_of, why, year_of
+from ipsecanalyze.findings.case import Case
+from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.words import series
+from ipsecanalyze.sa.records import Algorithm
+
+__all__ = ["is_aead", "is_null", "weak_algorithms"]
+
+_SLUGS: Final = {"ENCR": "weak-encryption", "PRF": "weak-prf", "HASH": "weak-prf", "INTEG": "weak-integrity"}
+_KINDS: Final = {
+    "weak-encryption": "encryption",
+    "weak-prf": "PRF",
+    "weak-integrity": "integrity protection",
+    "weak-key-exchange": "key exchange",
+}
+_BETTER: Final = {
+    "weak-encryption": "AES-GCM with ICVs of 16 octets, or AES-CBC with HMAC-SHA2-256",
+    "weak-prf": "HMAC-SHA2-256 or more",
+    "weak-integrity": "HMAC-SHA2-256-128 or more, or an AEAD cipher",
+    "weak-key-exchange": "group 19, 20 or 15 (MODP_3072)",
+}
+_AEAD_PARTS: Final = ("_GCM_", "_CCM_", "CHACHA20_POLY1305", "NULL_AUTH_AES_GMAC", "_MGM_")
+_NULL: Final = ("ENCR_NULL", "ENCR_NULL_AUTH_AES_GMAC")
+
+
+def is_aead(name: str) -> bool:
+    """Whether an encryption algorithm protects integrity itself."""
+    return any(part in name for part in _AEAD_PARTS)
+
+
+def is_null(name: str) -> bool:
+    """Whether an "encryption" algorithm encrypts nothing."""
+    return name in _NULL
+
+
+@dataclass(slots=True)
+class _Weak:
+    negotiation: Negotiation
+    slug: str
+    severity: Severity
+    judged: list[tuple[Algorithm, Cell]]
+
+
+def weak_algorithms(case: Case, profile: Profile) -> Iterator[Finding]:
+    """Chosen and offered algorithms by the profile, NULL encryption, missing integrity."""
+    chosen: Gathering[_Weak] = Gathering()
+    offered: Gathering[_Weak] = Gathering()
+    bare: Gathering[_Weak] = Gathering()
+    for one in negotiations(case):
+        year = year_of(one.time_ns)
+        sides = frozenset(one.sides)
+        for slug, judged in _by_slug(profile, one, one.chosen, year):
+            weak = _Weak(one, slug, _worst(judged), judged)
+            names = tuple(algorithm_text(algorithm) for algorithm, _ in judged)
+            chosen.add((slug, one.protocol, sides, names), weak, one.subject, one.choice)
+        taken = set(one.chosen)
+        rest = [algorithm for algorithm in one.offered if algorithm not in taken]
+        spare = [pair for _, judged in _by_slug(profile, one, rest, year) for pair in judged]
+        spare += [(algorithm, Cell()) for algorithm in rest if algorithm.type == "ENCR" and is_null(algorithm.name)]
+        if spare:
+            weak = _Weak(one, "weak-offer", Severity.LOW, spare)
+            names = tuple(algorithm_text(algorithm) for algorithm, _ in spare)
+            offered.add((one.protocol, one.sides, names), weak, one.subject, one.offer)
+        for slug, severity in _bare(one):
+            weak = _Weak(one, slug, severity, [])
+            names = tuple(map(algorithm_text, one.chosen))
+            bare.add((slug, sides, names), weak, one.subject, one.choice)
+    yield from map(_chosen_finding, chosen)
+    yield from map(_offer_finding, offered)
+    yield from map(_bare_finding, bare)
+
+
+def _by_slug(
+    profile: Profile, one: Negotiation, algorithms: Sequence[Algorithm], year: int
+) -> Iterator[tuple[str, list[tuple[Algorithm, Cell]]]]:
+    found: dict[str, list[tuple[Algorithm, Cell]]] = {}
+    for algorithm in algorithms:
+        cell = cell_of(profile, algorithm, one.protocol, year)
+        if severity_of(cell) is not None:
+            found.setdefault(_SLUGS.get(algorithm.type, "weak-key-exchange"), []).append((algorithm, cell))
+    yield from found.items()
+
+
+def _worst(judged: list[tuple[Algorithm, Cell]]) -> Severity:
+    severities = [severity_of(cell, algorithm.name) for algorithm, cell in judged]
+    return max((one for one in severities if one is not None), key=lambda one: one.rank, default=Severity.LOW)
+
+
+def _bare(one: Negotiation) -> Iterator[tuple[str, Severity]]:
+    """What is missing in the suite of an ESP SA."""
+    if one.protocol != "ESP":
+        return
+    encryption = next((algorithm for algorithm in one.chosen if algorithm.type == "ENCR"), None)
+    if encryption is None:
+        return
+    if is_null(encryption.name):
+        yield "null-encryption", Severity.CRITICAL
+    has_integrity = any(algorithm.type == "INTEG" and algorithm.name != "NONE" for algorithm in one.chosen)
+    if not has_integrity and not is_aead(encryption.name) and one.version:
+        yield "no-integrity", Severity.CRITICAL
+
+
+def _what(one: Negotiation) -> str:
+    version = {"1.0": "IKEv1", "2.0": "IKEv2"}.get(one.version, "IKE")
+    what = f"the {version} SA {one.subject}" if one.protocol == "IKE" else f"the {one.protocol} SA {one.subject}"
+    if one.protocol != "IKE" and not one.version:
+        return f"{one.subject} (by the key that opens it)"
+    return what
+
+
+def _between(one: Negotiation) -> str:
+    return f"between {one.sides[0]} and {one.sides[1]}"
+
+
+def _chosen_finding(group: Group[_Weak]) -> Finding:
+    weak = group.first
+    one, kind = weak.negotiation, _KINDS[weak.slug]
+    names = [algorithm_text(algorithm) for algorithm, _ in weak.judged]
+    sentences = [f"{series(names)} was chosen for {_what(one)} {_between(one)}."]
+    for algorithm, cell in weak.judged:
+        sentences.append(cell_text(cell, algorithm_text(algorithm)))
+        if why(algorithm):
+            sentences.append(why(algorithm))
+    return Finding(
+        slug=weak.slug,
+        severity=weak.severity,
+        certainty=Certainty.OBSERVED,
+        subject=one.subject,
+        title=f"Weak {kind} was chosen for {one.protocol}: {series(names)}",
+        explanation=" ".join(sentences) + group.others(*_nouns(one)),
+        remedy=f"Configure {_BETTER[weak.slug]} on both sides, and take {series(names)} out of their proposals.",
+        frames=group.frames,
+        references=tuple(dict.fromkeys(cell.clause for _, cell in weak.judged if cell.clause)),
+        capture=group.capture,
+    )
+
+
+def _nouns(one: Negotiation) -> tuple[str, str]:
+    return ("IKE SA", "IKE SAs") if one.protocol == "IKE" else (f"{one.protocol} SA", f"{one.protocol} SAs")
+
+
+def _offer_finding(group: Group[_Weak]) -> Finding:
+    weak = group.first
+    one = weak.negotiation
+    names = [algorithm_text(algorithm) for algorithm, _ in weak.judged]
+    chosen = series([algorithm_text(algorithm) for algorithm in one.chosen], most=8) if one.chosen else "nothing"
+    words = [cell_text(cell, algorithm_text(algorithm)) for algorithm, cell in weak.judged[:6] if cell.clause]
+    return Finding(
+        slug="weak-offer",
+        severity=weak.severity,
+        certainty=Certainty.OBSERVED,
+        subject=one.subject,
+        title=f"Weak algorithms were offered for {one.protocol} and not chosen: {series(names)}",
+        explanation=(
+            f"For {_what(one)} {series(names, most=12)} were offered too {_between(one)}; chosen was {chosen}. "
+            f"A responder with another configuration would have taken them. {' '.join(words)}".rstrip()
+            + group.others(*_nouns(one))
+        ),
+        remedy=f"Take {series(names, most=12)} out of the proposals of the side that offered them, {one.sides[0]}"
+        " as a rule.",
+        frames=group.frames,
+        references=tuple(dict.fromkeys(cell.clause for _, cell in weak.judged if cell.clause)) or ("RFC 7296 §2.7",),
+        capture=group.capture,
+    )
+
+
+def _bare_finding(group: Group[_Weak]) -> Finding:
+    weak = group.first
+    one = weak.negotiation
+    suite = series([algorithm_text(algorithm) for algorithm in one.chosen], most=8)
+    if weak.slug == "null-encryption":
+        title = "ESP encrypts nothing: NULL encryption was chosen"
+        explanation = (
+            f"{_what(one)[:1].upper()}{_what(one)[1:]} {_between(one)} was made with {suite}: its packets can be read"
+            " by everyone on the way."
+        )
+        remedy = "Choose a cipher (AES-GCM with ICVs of 16 octets) for ESP on both sides, if the contents matter."
+        references: tuple[str, ...] = ("RFC 2410 §2", "RFC 4303 §1")
+    else:
+        title = "ESP packets are encrypted without integrity protection"
+        explanation = (
+            f"{_what(one)[:1].upper()}{_what(one)[1:]} {_between(one)} was made with {suite}: whoever is on the way can"
+            " change packets, and learn from how they are answered what is inside."
+        )
+        remedy = "Add HMAC-SHA2-256-128 to the ESP proposals of both sides, or use an AEAD cipher such as AES-GCM."
+        references = ("RFC 8221 §4",)
+    return Finding(
+        slug=weak.slug,
+        severity=weak.severity,
+        certainty=Certainty.OBSERVED,
+        subject=one.subject,
+        title=title,
+        explanation=explanation + group.others(*_nouns(one)),
+        remedy=remedy,
+        frames=group.frames,
+        references=references,
+        capture=group.capture,
+    )

@@ -1,0 +1,96 @@
+"""What a profile's word on an algorithm means for a finding: how bad it is, and how it is put."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from ipsecanalyze.findings.audit.profile import Cell, Profile, Status
+from ipsecanalyze.findings.model import Severity
+from ipsecanalyze.sa.records import Algorithm
+
+__all__ = ["SMALL_BLOCKS", "algorithm_text", "cell_of", "cell_text", "severity_of", "why", "year_of"]
+
+_SEVERITIES: Final = {
+    Status.MUST_NOT: Severity.HIGH,
+    Status.SHOULD_NOT: Severity.MEDIUM,
+    Status.MUST_MINUS: Severity.LOW,
+    Status.AGING: Severity.LOW,
+}
+#: What was broken in practice: by search of all keys (56 bits), or by computing logarithms in public (768 bits).
+_BROKEN: Final = frozenset({"ENCR_DES", "ENCR_DES_IV64", "ENCR_DES_IV32", "MODP_768"})
+#: Ciphers with blocks of 64 bits.
+SMALL_BLOCKS: Final = frozenset(
+    (
+        *("ENCR_DES", "ENCR_DES_IV64", "ENCR_DES_IV32", "ENCR_3DES", "ENCR_3IDEA"),
+        *("ENCR_IDEA", "ENCR_CAST", "ENCR_BLOWFISH", "ENCR_RC5", "ENCR_RC5_R16_B64"),
+    )
+)
+_TABLES: Final = {"ENCR": "encryption", "PRF": "prf", "HASH": "prf", "INTEG": "integrity"}
+_STATUS: Final = {
+    Status.MUST_NOT: "must not be used",
+    Status.SHOULD_NOT: "should not be used",
+    Status.MUST_MINUS: "is on its way out",
+    Status.AGING: "is on its way out",
+}
+_WHY: Final = {
+    "ENCR_DES": "Its keys of 56 bits can be searched through in hours.",
+    "ENCR_3DES": "Its blocks of 64 bits begin to repeat after some GiB under one key (Sweet32).",
+    "MODP_768": "Logarithms in groups of this size were computed in public.",
+    "MODP_1024": "Those who can afford the precomputation for this one prime read all that rests on it (Logjam).",
+    "MODP_1536": "Its strength is some 90 bits, below the 112 that are asked for today.",
+    "MODP_1024_160": "Its subgroup is small, and where its parameters come from is not told (RFC 5114).",
+    "MODP_2048_224": "Where its parameters come from is not told (RFC 5114), and it has small subgroups.",
+    "MODP_2048_256": "Where its parameters come from is not told (RFC 5114), and it has small subgroups.",
+    "PRF_HMAC_MD5": "MD5 is broken; with transcripts hashed by it, SLOTH impersonated peers of IKE.",
+    "PRF_HMAC_SHA1": "SHA-1's collisions do not break HMAC, yet everything else has moved on from it.",
+    "AUTH_HMAC_SHA1_96": "SHA-1's collisions do not break HMAC, yet everything else has moved on from it.",
+    "AUTH_HMAC_MD5_96": "MD5 is broken; HMAC still stands on it, with little margin.",
+}
+
+
+def cell_of(profile: Profile, algorithm: Algorithm, protocol: str, year: int) -> Cell:
+    """What a profile says of an algorithm in IKE, ESP or AH ("IKE", "ESP", "AH"); IKEv1's hash is judged as a PRF."""
+    kind, name = algorithm.type, algorithm.name
+    if kind == "KE" or kind.startswith("ADDKE"):
+        table = "key-exchange"
+    elif kind in _TABLES:
+        table = f"{'ike' if protocol == 'IKE' else 'esp'}.{_TABLES[kind]}"
+    else:
+        return Cell(is_listed=False)
+    if kind == "HASH":
+        name = f"PRF_HMAC_{name}"
+    if name in ("NONE", "ENCR_NULL", "PRF_HMAC_NONE"):
+        return Cell(is_listed=False)
+    return profile.cell(table, name, algorithm.key_length, year)
+
+
+def severity_of(cell: Cell, name: str = "") -> Severity | None:
+    """How bad it is to use what a cell is about; None where that is fine, or nothing is said of it."""
+    severity = _SEVERITIES.get(cell.status)
+    return Severity.CRITICAL if name in _BROKEN and cell.status in (Status.MUST_NOT, Status.SHOULD_NOT) else severity
+
+
+def algorithm_text(algorithm: Algorithm) -> str:
+    """An algorithm with its key length: "ENCR_AES_CBC-128"."""
+    length = f"-{algorithm.key_length}" if algorithm.key_length else ""
+    return f"{algorithm.name}{length}"
+
+
+def cell_text(cell: Cell, what: str) -> str:
+    """What a cell says of something, as a sentence."""
+    if not cell.is_listed:
+        return f"{what} is not among what {cell.clause} allows."
+    note = f": {cell.note}" if cell.note else ""
+    return f"{what} {_STATUS.get(cell.status, cell.status.value)} by {cell.clause}{note}."
+
+
+def why(algorithm: Algorithm) -> str:
+    """What is wrong with an algorithm, as a sentence; "" where nothing more is to be said."""
+    name = f"PRF_HMAC_{algorithm.name}" if algorithm.type == "HASH" else algorithm.name
+    return _WHY.get(name, "")
+
+
+def year_of(time_ns: int) -> int:
+    """The year of a time, by which rows with an end are judged."""
+    return datetime.fromtimestamp(max(time_ns, 0) // 1_000_000_000, UTC).year
