@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
 from ipsecanalyze._fast import make_scanner
 from ipsecanalyze._fast.contract import Limits, ScanOptions
@@ -21,7 +22,9 @@ from ipsecanalyze.capture.source import open_source
 from ipsecanalyze.errors import CaptureError
 from ipsecanalyze.keys import load_secrets
 from ipsecanalyze.keys.ring import KeyRing
-from ipsecanalyze.sa.tracker import Tracker
+
+if TYPE_CHECKING:
+    from ipsecanalyze.sa.tracker import Tracker
 
 __all__ = ["Path", "complete_ring", "has_ike", "spooled"]
 
@@ -40,16 +43,20 @@ def complete_ring(paths: Iterable[Path], ring: KeyRing) -> KeyRing:
     What can be read only once (standard input, a pipe) is not looked at. Captures that cannot be read are passed over:
     who reads them next tells that.
     """
-    files = [os.fspath(path) for path in paths if FilePath(path).is_file()]
     limits = Limits(flows=1)
     complete = KeyRing()
     complete.merge(ring)
-    tracker = Tracker(limits)
     wanted = has_ike(ring)
-    for capture, path in enumerate(files):
+    files = [os.fspath(path) for path in paths if FilePath(path).is_file()]
+    looked_at = [(capture, path) for capture, path in enumerate(files) if wanted or _is_pcapng(path)]
+    if not looked_at and not wanted:
+        return complete
+    # Here, not above: IKE takes long to load, and many a capture needs nothing of it.
+    from ipsecanalyze.sa.tracker import Tracker
+
+    tracker = Tracker(limits)
+    for capture, path in looked_at:
         try:
-            if not wanted and not _is_pcapng(path):
-                continue
             scanner = make_scanner(ScanOptions(limits=limits), path=path, capture=capture)
             scanner.scan_file(path, lambda found: _feed(tracker, found))
         except CaptureError:
@@ -60,7 +67,6 @@ def complete_ring(paths: Iterable[Path], ring: KeyRing) -> KeyRing:
     tracker.finish()
     if not has_ike(complete):
         return complete
-    # Here, not above: without IKE keys nothing of it is needed.
     from ipsecanalyze.opening.ike import open_ike
 
     return open_ike(tracker.ike_sas, tracker.messages, complete).ring
@@ -72,8 +78,11 @@ def _feed(tracker: Tracker, found: Iterable[Datagram]) -> None:
 
 
 def _is_pcapng(path: str) -> bool:
-    with open_source(path) as source:
-        return is_pcapng(source.read(28))
+    try:
+        with open_source(path) as source:
+            return is_pcapng(source.read(28))
+    except CaptureError:
+        return False
 
 
 @contextmanager

@@ -40,6 +40,8 @@ LEAST: Final = 64 << 20
 PIECE: Final = 16 << 20
 PER_KEY: Final = 16 << 10
 _MOST_KEYS: Final = 10_000
+#: What comes of a piece is not larger than so many times the piece, as a rule: comments on very short packets.
+_INFLATED: Final = 2
 #: Pieces that a worker has at a time: one to open, one to be copied meanwhile.
 _SLOTS: Final = 2
 _SERVE: Final = "from ipsecanalyze.opening.piece import serve; serve()"
@@ -74,9 +76,11 @@ def open_pieces(
             # What was written to a pipe cannot be taken back.
             target = InnerFile(stack.enter_context(tempfile.TemporaryFile()), None)
         before = target.packets
-        workers = stack.enter_context(_workers(jobs, 0 if isinstance(out.stream, Nowhere) else _SLOTS))
+        size = PIECE + PER_KEY * len(ring.esp)
+        room = 0 if isinstance(out.stream, Nowhere) else _INFLATED * size + _WINDOW
+        workers = stack.enter_context(_workers(jobs, room))
         # While they begin.
-        pieces = _pieces(path, PIECE + PER_KEY * len(ring.esp))
+        pieces = _pieces(path, size)
         work = Work(path, capture, limits, ring.esp, [])
         if len(pieces) < 2 or not _open(opening, workers, work, pieces, target, progress):
             opening.lanes.clear()
@@ -88,8 +92,7 @@ def open_pieces(
         if target is not out:
             spool = cast("BinaryIO", target.stream)
             spool.flush()
-            size = spool.tell()
-            _copy(spool.fileno(), size, out)
+            _copy(spool.fileno(), spool.tell(), out)
             out.packets += target.packets
     return True
 
@@ -141,14 +144,14 @@ def _pieces(path: str, octets: int) -> list[Piece]:
 
 
 @contextmanager
-def _workers(jobs: int, slots_each: int) -> Iterator[list[_Worker]]:
-    """Processes, each with the files that it writes to; they end with the context."""
+def _workers(jobs: int, room: int) -> Iterator[list[_Worker]]:
+    """Processes, each with the files that it writes to, of so many octets, if any; they end with the context."""
     command = [sys.executable, "-c", _SERVE]
     workers: list[_Worker] = []
     with ExitStack() as stack:
         try:
             for _ in range(jobs):
-                slots = [stack.enter_context(_slot()).fileno() for _ in range(slots_each)]
+                slots = [stack.enter_context(_slot(room)).fileno() for _ in range(_SLOTS if room else 0)]
                 worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=slots)  # noqa: S603
                 workers.append((worker, slots))
             yield workers
@@ -161,11 +164,12 @@ def _workers(jobs: int, slots_each: int) -> Iterator[list[_Worker]]:
                     pipe.close()
 
 
-def _slot() -> BinaryIO:
-    """A file in memory where there is such a thing."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("ipsecanalyze"), "r+b", buffering=0)
-    return cast("BinaryIO", tempfile.TemporaryFile())
+def _slot(room: int) -> BinaryIO:
+    """A file in memory where there is such a thing; what of it is not used takes none."""
+    made = os.memfd_create("ipsecanalyze") if hasattr(os, "memfd_create") else None
+    file = os.fdopen(made, "r+b") if made is not None else cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - closed by the caller
+    file.truncate(room)
+    return file
 
 
 def _open(

@@ -6,6 +6,7 @@ was given open.
 
 from __future__ import annotations
 
+import mmap
 import os
 import pickle
 import sys
@@ -42,7 +43,7 @@ class Work:
     limits: Limits
     keys: list[EspKeys] = field(repr=False)
     slots: list[int]
-    """Descriptors of the files that it writes to, in turns; none where nobody wants the packets."""
+    """Descriptors of the files that it writes to, in turns, of full size; none where nobody wants the packets."""
 
 
 @dataclass(slots=True)
@@ -96,24 +97,25 @@ def serve() -> None:
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         work: Work = receive(sys.stdin.buffer)
         ring = KeyRing(work.keys)
-        slots = [os.fdopen(slot, "r+b") for slot in work.slots]
+        slots = [mmap.mmap(slot, 0) for slot in work.slots]
         for turn in count():
             piece: Piece = receive(sys.stdin.buffer)
             part = _open(work, ring, piece, slots[turn % len(slots)] if slots else None)
             send(sys.stdout.buffer, part)
 
 
-def _open(work: Work, ring: KeyRing, piece: Piece, slot: IO[bytes] | None) -> Part:
+def _open(work: Work, ring: KeyRing, piece: Piece, slot: mmap.mmap | None) -> Part:
     opening = Opening(ring, flows=work.limits.flows, conversations=_CONVERSATIONS)
     if slot is not None:
         slot.seek(0)
-    out = InnerFile(slot or Nowhere(), None)
+    out = InnerFile(slot if slot is not None else Nowhere(), None)
     options = ScanOptions(limits=work.limits, protected_datagrams=True)
     scanner = RowScanner(opening, out, options, path=work.path, capture=work.capture)
-    stop = _scan(scanner, work.path, piece)
-    out.flush()
-    if slot is not None:
-        slot.flush()
+    try:
+        stop = _scan(scanner, work.path, piece)
+        out.flush()
+    except ValueError:  # the slot is full
+        return Part(0, 0, 0, [], False)
     return _part(opening, scanner, stop, out.packets, slot.tell() if slot is not None else 0)
 
 

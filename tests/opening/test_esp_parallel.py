@@ -142,3 +142,16 @@ def test_a_record_that_is_cut_off(tmp_path: Path, small_pieces: list[bool]) -> N
     path.write_bytes(path.read_bytes()[:-5])
     assert run(path, KeyRing([sa.keys]), 2) == run(path, KeyRing([sa.keys]), 1)
     assert small_pieces == [False]
+
+
+def test_pieces_that_become_too_large(
+    tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ipsecanalyze.opening import parallel
+
+    sa = Gcm()
+    path = write(tmp_path / "a.pcap", frames([sa.protect(inner(number, 200)) for number in range(300)]))
+    monkeypatch.setattr(parallel, "_INFLATED", 0)
+    monkeypatch.setattr(parallel, "_WINDOW", 9_000)
+    assert run(path, KeyRing([sa.keys]), 2) == run(path, KeyRing([sa.keys]), 1)
+    assert small_pieces == [False]
