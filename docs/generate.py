@@ -27,6 +27,7 @@ DOCUMENTS = {
     "decrypt": "DecryptDocument",
     "diagnosis": "DiagnosisDocument",
     "audit": "AuditDocument",
+    "comparison": "ComparisonDocument",
 }
 SPELLINGS: dict[str, dict[str, Any]] = {
     "Count": {"type": "integer", "minimum": 0},
@@ -158,18 +159,18 @@ def section(what: str, shapes: dict[str, tuple[str, list[Field]]]) -> str:
         own = [shape for shape in reachable(DOCUMENTS[name], shapes) if shape not in earlier]
         return "\n".join(table(shape, shapes) for shape in own)
     if kind == "findings":
-        return findings_text(is_wanted_audit=name == "audit")
+        return findings_text(name)
     raise SystemExit(f"nothing is known about {what!r}")
 
 
-def findings_text(*, is_wanted_audit: bool) -> str:
-    """The pages of the catalogue."""
+def findings_text(topic: str) -> str:
+    """The pages of the catalogue: of "diagnosis", "audit" or "comparison"."""
     from ipsecanalyze.findings.catalog import is_audit, page, slugs
+    from ipsecanalyze.findings.compare import SLUGS
 
+    wanted = SLUGS if topic == "comparison" else [slug for slug in slugs() if is_audit(slug) is (topic == "audit")]
     parts = []
-    for slug in slugs():
-        if is_audit(slug) is not is_wanted_audit:
-            continue
+    for slug in wanted:
         known = page(slug)
         parts.append(
             f"### {slug}\n\n**{known.title}.** {known.what}\n\n{known.why}\n\n*In Wireshark:* {known.wireshark}\n"

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ipsecanalyze.capture.packet import Packet as Packet
     from ipsecanalyze.capture.reader import open_capture as open_capture
     from ipsecanalyze.capture.writer import write_capture as write_capture
+    from ipsecanalyze.comparison import Comparison as Comparison
+    from ipsecanalyze.comparison import compare as compare
     from ipsecanalyze.errors import CaptureError as CaptureError
     from ipsecanalyze.errors import DecryptError as DecryptError
     from ipsecanalyze.errors import IpsecAnalyzeError as IpsecAnalyzeError
@@ -54,6 +56,7 @@ _HOMES = {
     "Analyzer": "analysis",
     "CaptureError": "errors",
     "ChildSa": "sa.records",
+    "Comparison": "comparison",
     "Datagram": "capture.packet",
     "DecryptedPacket": "opening.packets",
     "DecryptError": "errors",
@@ -72,6 +75,7 @@ _HOMES = {
     "UsageError": "errors",
     "WireError": "errors",
     "analyze": "analysis",
+    "compare": "comparison",
     "datagrams": "capture.decoder",
     "decrypt": "opening.esp",
     "load_keys": "keys",

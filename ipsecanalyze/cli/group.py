@@ -18,6 +18,7 @@ COMMANDS = {
     "flows": ("flows", "List ESP and AH flows with loss, duplicates and reordering."),
     "diagnose": ("diagnose", "Say why a tunnel does not come up, or does not carry what it should."),
     "audit": ("audit", "Say what is weak by a standard, and grade the gateways."),
+    "compare": ("compare", "Compare two capture points: what is lost, delayed, reordered between them."),
     "decrypt": ("decrypt", "Write what is inside ESP and AH to a capture, given keys; say why not, where not."),
     "keys": ("keys", "Show keys of any format, or convert them."),
 }

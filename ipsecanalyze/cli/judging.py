@@ -73,10 +73,10 @@ def _explain(context: click.Context, _parameter: click.Parameter, slug: str | No
         return
     import sys
 
-    from ipsecanalyze.findings.catalog import page, slugs
+    from ipsecanalyze.findings.catalog import all_slugs, page
     from ipsecanalyze.report.page import print_page
 
-    if slug not in slugs():
-        raise click.BadParameter(f"there is no finding {slug!r}; there are {', '.join(sorted(slugs()))}")
+    if slug not in all_slugs():
+        raise click.BadParameter(f"there is no finding {slug!r}; there are {', '.join(sorted(all_slugs()))}")
     print_page(page(slug), sys.stdout)
     context.exit()

@@ -18,6 +18,7 @@ from ipsecanalyze.documents.build import (
     summary_outline,
     summary_stream,
 )
+from ipsecanalyze.documents.compare import comparison_document
 from ipsecanalyze.documents.decrypt import decrypt_document
 from ipsecanalyze.documents.findings import audit_document, diagnosis_document
 from ipsecanalyze.shapes import DecryptDocument, FlowsDocument, MessagesDocument, SummaryDocument
@@ -29,6 +30,7 @@ __all__ = [
     "MessagesDocument",
     "SummaryDocument",
     "audit_document",
+    "comparison_document",
     "decrypt_document",
     "diagnosis_document",
     "flows_document",

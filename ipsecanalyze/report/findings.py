@@ -22,7 +22,7 @@ from ipsecanalyze.report.text import integer, octets, plural, terminal
 if TYPE_CHECKING:
     from ipsecanalyze.shapes import AuditDocument, DiagnosisDocument, FindingEntry, GatewayEntry
 
-__all__ = ["AuditText", "DiagnosisText"]
+__all__ = ["AuditText", "DiagnosisText", "told"]
 
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
 _INDENT = 2
@@ -40,7 +40,7 @@ class DiagnosisText:
     def write(self, document: DiagnosisDocument, stream: TextIO) -> None:
         """Write the page."""
         console = make_console(stream, width=self.width, color=self.color)
-        parts = [*_captures(document), *_told(document["findings"], document["captures"])]
+        parts = [*_captures(document), *told(document["findings"], document["captures"])]
         for part in (*parts, _conclusion(document, "wrong")):
             console.print(part)
             console.print()
@@ -59,7 +59,7 @@ class AuditText:
         profile = document["profile"][0]
         parts: list[RenderableType] = [*_captures(document)]
         parts.append(Text(f"Judged by {terminal(profile['title'])} ({profile['date']})", style="label"))
-        parts += _told(document["findings"], document["captures"])
+        parts += told(document["findings"], document["captures"])
         if document["gateways"]:
             parts.append(_gateways(document["gateways"]))
         for part in (*parts, _conclusion(document, "weak")):
@@ -83,7 +83,8 @@ def _captures(document: DiagnosisDocument | AuditDocument) -> Iterator[Renderabl
     yield Group(*lines)
 
 
-def _told(findings: Sequence[FindingEntry], captures: Sequence[Mapping[str, object]]) -> Iterator[RenderableType]:
+def told(findings: Sequence[FindingEntry], captures: Sequence[Mapping[str, object]]) -> Iterator[RenderableType]:
+    """The findings one by one."""
     for finding in findings:
         severity = finding["severity"]
         label = Text(f"{severity.upper()}", style=f"severity.{severity}")

@@ -9,6 +9,15 @@ from __future__ import annotations
 
 from ipsecanalyze.shapes.capture import CaptureEntry, CountsEntry
 from ipsecanalyze.shapes.common import AlgorithmEntry, IcmpErrorEntry, WarningEntry
+from ipsecanalyze.shapes.compare import (
+    ClockEntry,
+    ComparisonDocument,
+    FlowBetweenEntry,
+    IkeBetweenEntry,
+    LostRunEntry,
+    SightEntry,
+    VariationEntry,
+)
 from ipsecanalyze.shapes.document import (
     DecryptDocument,
     DecryptFlowEntry,
@@ -46,6 +55,8 @@ __all__ = [
     "CandidateEntry",
     "CaptureEntry",
     "ChildSaEntry",
+    "ClockEntry",
+    "ComparisonDocument",
     "CountsEntry",
     "DecryptDocument",
     "DecryptFlowEntry",
@@ -53,13 +64,16 @@ __all__ = [
     "DistributionEntry",
     "ExchangeEntry",
     "FindingEntry",
+    "FlowBetweenEntry",
     "FlowEntry",
     "FlowsDocument",
     "GatewayEntry",
     "IcmpErrorEntry",
+    "IkeBetweenEntry",
     "IkeSaEntry",
     "InferredEntry",
     "InnerEntry",
+    "LostRunEntry",
     "MessageEntry",
     "MessagesDocument",
     "MoveEntry",
@@ -69,7 +83,9 @@ __all__ = [
     "PeerEntry",
     "ProfileEntry",
     "SelectorsEntry",
+    "SightEntry",
     "SummaryDocument",
     "TreeEntry",
+    "VariationEntry",
     "WarningEntry",
 ]

@@ -1,7 +1,7 @@
 """What became of packets between two capture points: the same SAs, seen by two captures, and what differs.
 
-`points.py` reads each capture once and keeps, per SA, the number, time and frame of each packet; `match.py` puts the two
-together and computes; `verdicts.py` makes findings of it. Nothing here prints.
+`points.py` reads each capture once and keeps, per SA, the number, time and frame of each packet; `match.py` puts the
+two together and computes; `verdicts.py` makes findings of it. Nothing here prints.
 """
 
 from __future__ import annotations

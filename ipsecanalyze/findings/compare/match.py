@@ -2,10 +2,11 @@
 
 The clocks of two captures are not the same. Let the packets of one direction take d1 = t_B - t_A by the captures' own
 clocks, those of the other d2 = t_A - t_B. Then min d1 + min d2 is the shortest round trip between the points, whatever
-the clocks say, and (min d1 - min d2) / 2 is how far B's clock is ahead if both ways take equally long at their best. How
-the round trip is shared between the two ways cannot be told without synchronised clocks; how delays vary can.
+the clocks say, and (min d1 - min d2) / 2 is how far B's clock is ahead if both ways take equally long at their best.
+How the round trip is shared between the two ways cannot be told without synchronised clocks; how delays vary can.
 
-Which point a packet passes first is told by its TTL, which routers lower; where that is equal, by loss and by the clocks.
+Which point a packet passes first is told by its TTL, which routers lower; where that is equal, by loss and by the
+clocks.
 """
 
 from __future__ import annotations
@@ -61,12 +62,16 @@ class LostRun(NamedTuple):
 
     first: int
     last: int
-    count: int
     first_time_ns: int
     """By the clock of the point that has them."""
     last_time_ns: int
     first_frame: int
     last_frame: int
+
+    @property
+    def packets(self) -> int:
+        """How many packets."""
+        return self.last - self.first + 1
 
 
 @dataclass(slots=True)
@@ -384,7 +389,7 @@ def _end_run(flow: FlowBetween, track: Track, run: Sequence[int]) -> None:
         first, last = run[0], run[-1]
         numbers, times, frames = track.numbers, track.times, track.frames
         flow.lost_runs.append(
-            LostRun(numbers[first], numbers[last], len(run), times[first], times[last], frames[first], frames[last])
+            LostRun(numbers[first], numbers[last], times[first], times[last], frames[first], frames[last])
         )
 
 
@@ -482,5 +487,5 @@ def _unpaired(near: Sequence[IkeCopy], far: Sequence[IkeCopy], span: _Spans, fir
     left = list(near)
     for copy in far:
         if left:
-            left.remove(min(left, key=lambda one: abs(span.expected(one.time_ns, first, first) - copy.time_ns)))  # noqa: B023
+            left.remove(min(left, key=lambda one: abs(span.expected(one.time_ns, first, first) - copy.time_ns)))
     return left

@@ -1,7 +1,8 @@
 """One capture point: what a capture has of each SA, packet by packet, and of IKE messages.
 
 A packet of ESP or AH is told by its SPI and sequence number, an IKE message by its header and its octets: neither is
-changed on the way, not even by a NAT. 20 octets are kept of each ESP or AH packet; beyond a limit packets are counted only.
+changed on the way, not even by a NAT. 24 octets are kept of each ESP or AH packet; beyond a limit packets are counted
+only.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def _lost(flow: FlowBetween, names: tuple[str, str]) -> Finding:
     if track.encapsulations and track.encapsulations[0] is not Encapsulation.NONE:
         carrier = f"{track.encapsulations[0].upper()} port {track.ports[0][1]}"
     remedy = (
-        f"Something between {near} and {far} blocks {carrier} in this direction: see the firewalls and access lists there."
+        f"Something between {near} and {far} blocks {carrier} in this direction: see the firewalls and access "
+        "lists there."
         if everything
         else f"The loss is between {near} and {far}, in this direction: look at errors, drops and policers of the "
         "interfaces and lines there; a third capture point in the middle halves the way."
@@ -100,17 +101,13 @@ def _lost_text(flow: FlowBetween, near: str, far: str, passed: int) -> str:
     )
     runs = flow.lost_runs
     if flow.lost_run_count == 1:
-        told = f"numbers {runs[0].first:,} to {runs[0].last:,}" if runs[0].count > 1 else f"number {runs[0].first:,}"
+        told = f"numbers {runs[0].first:,} to {runs[0].last:,}" if runs[0].packets > 1 else f"number {runs[0].first:,}"
         text += f": {told}"
     else:
-        text += f", in {flow.lost_run_count:,} runs of up to {flow.longest_run:,}"
-    start = track.times[0]
-    longest = max(runs, key=lambda run: run.count)
-    if longest.count > 1:
-        begins, lasts = span(longest.first_time_ns - start), span(longest.last_time_ns - longest.first_time_ns)
-        text += f"; the longest run begins {begins} after the flow's first packet and lasts {lasts}"
-    elif len(runs) > 1:
-        text += f"; the first {span(runs[0].first_time_ns - start)} after the flow's first packet, the last {span(runs[-1].first_time_ns - start)}"
+        runs_text = f"in {flow.lost_run_count:,} runs of up to {flow.longest_run:,}"
+        text += f", {'each alone' if flow.longest_run == 1 else runs_text}"
+    if flow.common:
+        text += _when(flow, track.times[0])
     text += "."
     if flow.unseen:
         text += (
@@ -118,6 +115,19 @@ def _lost_text(flow: FlowBetween, near: str, far: str, passed: int) -> str:
             "another way, and so the captures are not complete."
         )
     return text
+
+
+def _when(flow: FlowBetween, start: int) -> str:
+    """When the packets were lost, counted from the flow's first."""
+    runs = flow.lost_runs
+    longest = max(runs, key=lambda run: run.packets)
+    if longest.packets > 1:
+        begins, lasts = span(longest.first_time_ns - start), span(longest.last_time_ns - longest.first_time_ns)
+        return f"; the longest run begins {begins} after the flow's first packet and lasts {lasts}"
+    if len(runs) == 1:
+        return f", {span(runs[0].first_time_ns - start)} after the flow's first packet"
+    begins, ends = span(runs[0].first_time_ns - start), span(runs[-1].first_time_ns - start)
+    return f"; the first {begins} after the flow's first packet, the last {ends}"
 
 
 def _lost_ike(messages: Sequence[IkeBetween], names: tuple[str, str]) -> Iterator[Finding]:
@@ -138,7 +148,8 @@ def _lost_ike(messages: Sequence[IkeBetween], names: tuple[str, str]) -> Iterato
             subject=f"IKE {source}",
             title=f"{count_of(sent, 'IKE message')} from {source} to {destination} did not get from {near} to {far}",
             explanation=(
-                f"{near} has {count_of(sent, 'transmission')} of {count_of(len(lost), 'IKE message')} ({series(exchanges)}) "
+                f"{near} has {count_of(sent, 'transmission')} of {count_of(len(lost), 'IKE message')} "
+                f"({series(exchanges)}) "
                 f"from {source} to {destination} that {far} lacks though it was capturing. "
                 + (
                     f"{count_of(len(never), 'message')} of these never came through, by no retransmission."
@@ -173,10 +184,11 @@ def _reordered(flow: FlowBetween, names: tuple[str, str]) -> Finding:
         severity=Severity.MEDIUM if outside else Severity.LOW if costs else Severity.INFO,
         certainty=Certainty.OBSERVED if flow.order_by == "ttl" else Certainty.INFERRED,
         subject=f"{flow.protocol} {flow.spi:08x}",
-        title=f"{flow.protocol} packets from {track.source} to {track.destination} overtake each other between the points",
+        title=f"{flow.protocol} packets from {track.source} to {track.destination} overtake each other on the way",
         explanation=(
             f"{flow.reordered:,} of {count_of(flow.common, 'packet')} of {flow.protocol} {spi_text(flow.spi)} "
-            f"({share(flow.reordered, flow.common)}) that are in both captures came to {far} behind packets that passed "
+            f"({share(flow.reordered, flow.common)}) that are in both captures came to {far} behind packets that "
+            "passed "
             f"{near} after them, up to {flow.largest_lateness:,} behind. "
             + (f"A receiver's replay window would drop so many of them: {windows}." if outside else "")
             + _order_known(flow)
@@ -206,8 +218,10 @@ def _delayed(flow: FlowBetween, clock: Clock, names: tuple[str, str]) -> Finding
         ahead = "ahead" if clock.offset_ns >= 0 else "behind"
         offset = clock.offset_ns if flow.first == 0 else -clock.offset_ns
         text += (
-            f"The quickest way there and back between the points took {span(clock.round_trip_ns)}. If its two ways take "
-            f"equally long, the clock of {names[1]} is {span(abs(clock.offset_ns))} {ahead}, and the quickest packet of "
+            f"The quickest way there and back between the points took {span(clock.round_trip_ns)}. If its two "
+            "ways take "
+            f"equally long, the clock of {names[1]} is {span(abs(clock.offset_ns))} {ahead}, and the quickest "
+            "packet of "
             f"this flow took {span(max(variation.shortest_ns - offset, 0))}. "
         )
     else:
@@ -219,7 +233,8 @@ def _delayed(flow: FlowBetween, clock: Clock, names: tuple[str, str]) -> Finding
         certainty=Certainty.INFERRED,
         subject=f"{flow.protocol} {flow.spi:08x}",
         title=(
-            f"{flow.protocol} from {track.source} to {track.destination} takes up to {span(variation.longest_ns)} longer "
+            f"{flow.protocol} from {track.source} to {track.destination} takes up to {span(variation.longest_ns)} "
+            "longer "
             "than at its quickest between the points"
         ),
         explanation=text + _order_known(flow),
@@ -264,15 +279,17 @@ def _rewritten(matched: Matched, names: tuple[str, str]) -> Iterator[Finding]:
     for (source, destination, new_source, new_destination), rewrite in found.items():
         (port, to_port), (new_port, new_to_port) = rewrite.ports
         before = f"{_end(source, port)} to {_end(destination, to_port)}"
+        kinds = " and ".join(sorted(rewrite.kinds))
+        title = f"Something between the points rewrites {kinds} of {source} to {destination}"
+        if source != new_source:
+            title = f"A NAT between the points rewrites {kinds}: {source} is {new_source} behind it"
         after = f"{_end(new_source, new_port)} to {_end(new_destination, new_to_port)}"
         yield Finding(
             slug="rewritten-between",
             severity=Severity.INFO,
             certainty=Certainty.OBSERVED,
             subject=source if (source, port) != (new_source, new_port) else destination,
-            title=f"A NAT between the points rewrites {' and '.join(sorted(rewrite.kinds))}: {source} is {new_source} behind it"
-            if source != new_source
-            else f"Something between the points rewrites {' and '.join(sorted(rewrite.kinds))} of {source} to {destination}",
+            title=title,
             explanation=(
                 f"The same packets ({series(list(rewrite.spis))}) go from {before} in {names[0]} and from {after} in "
                 f"{names[1]}: their SPIs, numbers and octets are equal. Behind a NAT, ESP needs UDP encapsulation and "
@@ -298,6 +315,9 @@ def _note(
     source, destination, new_source, new_destination = ends
     if (source, destination) == (new_source, new_destination) and ports[0] == ports[1]:
         return
+    back = destination, source, new_destination, new_source
+    if back in found:  # the answers: the same rewriting
+        ends, ports = back, (ports[0][::-1], ports[1][::-1])
     rewrite = found.setdefault(ends, _Rewrite(ports=ports))
     if source != new_source or destination != new_destination:
         rewrite.kinds.add("addresses")
