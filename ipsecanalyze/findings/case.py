@@ -143,6 +143,19 @@ class Case:
         place = bisect_right(times, sa.first_time_ns)
         return found[place] if place < len(found) and found[place] is not sa else None
 
+    @cached_property
+    def _children_between(self) -> dict[tuple[str, str], list[tuple[IkeSa, ChildSa]]]:
+        index: dict[tuple[str, str], list[tuple[IkeSa, ChildSa]]] = defaultdict(list)
+        for child in self.child_sas:
+            owner = self.ike_sa.get(child.ike_sa or "")
+            if owner is not None:
+                index[_pair(owner)].append((owner, child))
+        return index
+
+    def children_between(self, sa: IkeSa) -> Sequence[tuple[IkeSa, ChildSa]]:
+        """The Child SAs between the peers of an IKE SA, of this one or another, each with its IKE SA."""
+        return self._children_between.get(_pair(sa), ())
+
     def capture_of(self, sa: IkeSa) -> int:
         """The index of the capture that the first message of an IKE SA is in."""
         messages = self.messages_of(sa)

@@ -1,0 +1,395 @@
+"""Requests that are sent again and again without an answer: who is silent, from which message on, and why that may be.
+
+Which request, how large, over which port and what else came back decide which of these it is: a peer that cannot be
+reached, a version it does not speak, UDP port 4500 blocked, fragments lost on the way, an ICMP error, EAP that stopped,
+a peer that died. One silence gives one finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from ipsecanalyze.capture.packet import Encapsulation
+from ipsecanalyze.findings.case import Case
+from ipsecanalyze.findings.diagnosis import eap
+from ipsecanalyze.findings.diagnosis.icmp import errors_of
+from ipsecanalyze.findings.diagnosis.liveness import dead_peer
+from ipsecanalyze.findings.evidence import fallen_back, place, place_of
+from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.words import span
+from ipsecanalyze.registry import ikev1, ikev2
+from ipsecanalyze.sa.records import Exchange, IkeSa, MessageRecord, Mode, Peer, State
+
+__all__ = ["answer_in_pieces", "unanswered"]
+
+_AUTH = int(ikev2.ExchangeType.IKE_AUTH)
+_INITIAL = frozenset((int(ikev2.ExchangeType.IKE_SA_INIT), int(ikev2.ExchangeType.IKE_SESSION_RESUME)))
+_PHASE_1 = frozenset((int(ikev1.ExchangeType.IDENTITY_PROTECTION), int(ikev1.ExchangeType.AGGRESSIVE)))
+#: A silence is told of from so long on, and after so many transmissions.
+_PATIENCE_NS = 2_000_000_000
+_LEAST_SENT = 2
+#: A peer counts as dead after so many transmissions.
+_DEAD_SENT = 3
+#: Octets of IP from which on a path with tunnels or PPPoE is likely to need fragments.
+_LARGE = 1400
+
+
+@dataclass
+class _Silence:
+    """A request without an answer."""
+
+    case: Case
+    sa: IkeSa
+    name: str
+    kind: int
+    by_initiator: bool
+    frames: tuple[int, ...]
+    capture: int
+    first: MessageRecord | None
+    sent: int
+    waited_ns: int
+    exchange: Exchange | None = None
+    """IKEv2 only."""
+    message: int = 0
+    """IKEv1: which message of phase 1."""
+
+    @property
+    def asker(self) -> Peer:
+        return self.sa.initiator if self.by_initiator else self.sa.responder
+
+    @property
+    def silent(self) -> Peer:
+        return self.sa.responder if self.by_initiator else self.sa.initiator
+
+    @property
+    def octets(self) -> int:
+        """Of the request with its IP and UDP headers."""
+        if self.first is None:
+            return 0
+        datagram = self.first.datagram
+        marker = 4 if datagram.encapsulation is Encapsulation.UDP else 0
+        return datagram.length + marker + 8 + (40 if ":" in datagram.source else 20)
+
+    @property
+    def ip_fragments(self) -> int:
+        return self.first.datagram.fragments if self.first is not None else 1
+
+    @property
+    def is_floated(self) -> bool:
+        """Over port 4500, while what was answered before was not."""
+        if self.first is None or self.first.datagram.encapsulation is not Encapsulation.UDP:
+            return False
+        return not self.silent.moves and self.silent.port != 4500
+
+    @cached_property
+    def told(self) -> str:
+        """What was seen, as a sentence."""
+        times = "once" if self.sent == 1 else f"{self.sent} times"
+        what = self.name if not self.message else f"message {self.message} of {self.name}"
+        return (
+            f"{self.asker.address} sent {what} {times}, and no answer of {self.silent.address} is in this capture,"
+            f" which goes on for {span(self.waited_ns)} after the first transmission."
+        )
+
+    def finding(
+        self, slug: str, severity: Severity, certainty: Certainty, title: str, why: str, remedy: str, *references: str
+    ) -> Finding:
+        return Finding(
+            slug,
+            severity,
+            certainty,
+            self.sa.id,
+            title,
+            f"{self.told} {why}{fallen_back(self.case, self.sa)}",
+            remedy,
+            self.frames,
+            references,
+            self.capture,
+        )
+
+
+def unanswered(case: Case) -> Iterator[Finding]:
+    """Every IKE SA that ends in a request which nobody answers."""
+    peers = _Peers(case)
+    for sa in case.ike_sas:
+        if not sa.retransmissions:
+            continue
+        silence = _silence_v2(case, sa) if sa.version.startswith("2") else _silence_v1(case, sa)
+        if silence is None or silence.sent < _LEAST_SENT or silence.waited_ns < _PATIENCE_NS:
+            continue
+        if errors_of(sa):
+            continue  # an ICMP error says why: `icmp_rejected`
+        found = _explain(silence, peers)
+        if found is not None:
+            yield found
+
+
+def _explain(silence: _Silence, peers: _Peers) -> Finding | None:
+    if silence.kind in _INITIAL or silence.message == 1:
+        return _first_message(silence, peers)
+    sa = silence.sa
+    if silence.exchange is not None and silence.kind in (36, 37):
+        return _dead(silence) if silence.sent >= _DEAD_SENT else None
+    if sa.state is State.ESTABLISHED and silence.exchange is None:
+        return None
+    exchange = silence.exchange
+    missing = exchange is not None and exchange.fragments_seen < exchange.fragments_expected
+    if missing or silence.ip_fragments > 1 or (silence.octets > _LARGE and not _in_fragments(silence)):
+        return _fragments_lost(silence)
+    if silence.is_floated:
+        return _blocked_4500(silence)
+    if silence.kind == _AUTH and exchange is not None and eap.rounds_of(sa) > 1:
+        return eap.unanswered(silence.case, sa, exchange, silence.told)
+    return _stopped(silence)
+
+
+def _in_fragments(silence: _Silence) -> bool:
+    return silence.exchange is not None and silence.exchange.fragments_expected > 1
+
+
+# Which request
+
+
+def _silence_v2(case: Case, sa: IkeSa) -> _Silence | None:
+    seen: set[bool] = set()
+    for exchange in reversed(sa.exchanges):
+        side = exchange.initiated_by_initiator
+        # Only the last request of either side: what came before it was answered, or given up.
+        if side in seen:
+            continue
+        seen.add(side)
+        if exchange.responses or not exchange.retransmissions:
+            continue
+        found = place(case, sa, exchange.requests)
+        size = max(1, exchange.fragments_expected)
+        first = next((r for r in case.messages_of(sa) if r.datagram.frame == found.frames[0]), None)
+        return _Silence(
+            case,
+            sa,
+            exchange.name,
+            exchange.exchange_type,
+            side,
+            *found,
+            first,
+            -(-len(exchange.requests) // size) if exchange.fragments_expected == exchange.fragments_seen else
+            1 + exchange.retransmissions // max(1, exchange.fragments_seen),
+            _waited(case, found.capture, exchange.first_time_ns),
+            exchange,
+        )  # fmt: skip
+    return None
+
+
+def _silence_v1(case: Case, sa: IkeSa) -> _Silence | None:
+    if sa.state is not State.HALF_OPEN or sa.started_late:
+        return None
+    run: list[MessageRecord] = []
+    records = case.messages_of(sa)
+    for record in reversed(records):
+        if run and record.from_initiator is not run[-1].from_initiator:
+            break
+        run.append(record)
+    run.reverse()
+    start = next((i for i in range(len(run) - 1, -1, -1) if run[i].retransmission_of is None), None)
+    if start is None or run[start].from_initiator is None:
+        return None
+    first, sent = run[start], run[start:]
+    kind = first.message.exchange_type
+    if kind not in _PHASE_1:
+        return None
+    before = sum(1 for r in records if r.retransmission_of is None and r.message.exchange_type == kind)
+    found = place_of(sent)
+    name = "main mode" if sa.mode is Mode.MAIN else "aggressive mode"
+    waited = _waited(case, found.capture, first.datagram.time_ns)
+    return _Silence(
+        case, sa, name, kind, first.from_initiator is True, *found, first, len(sent), waited, message=before
+    )
+
+
+def _waited(case: Case, capture: int, since_ns: int) -> int:
+    last = case.captures[capture].last_time_ns if capture < len(case.captures) else None
+    return max(0, (last or since_ns) - since_ns)
+
+
+# What it means
+
+
+class _Peers:
+    """What is known of the peers beside the IKE SA in question; looked up only where something is wrong."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    @cached_property
+    def _senders(self) -> set[str]:
+        case = self._case
+        return {record.datagram.source for record in case.messages} | {flow.source for flow in case.flows}
+
+    @cached_property
+    def _versions(self) -> dict[tuple[str, str], IkeSa]:
+        return {(sa.responder.address, sa.version): sa for sa in self._case.ike_sas if sa.chosen}
+
+    def sends(self, address: str) -> bool:
+        return address in self._senders
+
+    def answered_as(self, address: str, version: str) -> IkeSa | None:
+        return self._versions.get((address, version))
+
+
+def _first_message(silence: _Silence, peers: _Peers) -> Finding:
+    sa, silent = silence.sa, silence.silent.address
+    other = peers.answered_as(silent, "1.0" if sa.version.startswith("2") else "2.0")
+    port = silence.first.datagram.destination_port if silence.first is not None else 500
+    mine, theirs = (2, 1) if sa.version.startswith("2") else (1, 2)
+    if other is not None and peers.answered_as(silent, sa.version) is None:
+        return silence.finding(
+            "version-mismatch",
+            Severity.MEDIUM,
+            Certainty.INFERRED,
+            f"{silent} does not answer IKEv{mine}, but answers IKEv{theirs}",
+            f"{silent} does answer IKEv{theirs} in {other.id}, so it can be reached: most likely it is configured for"
+            f" IKEv{theirs} only.",
+            f"Configure the same version on both sides, IKEv2 if both can: on {silence.asker.address} or on {silent}.",
+            "RFC 7296 §2.5",
+        )
+    alive = peers.sends(silent)
+    why = (
+        f"{silent} does send other IPsec packets in this capture, so the host is there: its firewall or its"
+        f" configuration drops what comes from {silence.asker.address}."
+        if alive
+        else f"UDP port {port} is filtered on the way, {silent} is down or runs no IKE daemon, or it drops what it has"
+        " no configuration for."
+    )
+    return silence.finding(
+        "peer-unreachable",
+        Severity.HIGH if silence.case.next_established(sa) is None else Severity.MEDIUM,
+        Certainty.OBSERVED,
+        f"{silent} does not answer the IKE requests of {silence.asker.address}",
+        why,
+        f"Capture at {silent} too: if the requests get there, look at its firewall, its log and whether a connection"
+        f" for {silence.asker.address} is configured; if not, let UDP ports 500 and 4500 through on the way.",
+        "RFC 7296 §2.1" if mine == 2 else "RFC 2408 §5.1",
+    )
+
+
+def _fragments_lost(silence: _Silence) -> Finding:
+    exchange, sa = silence.exchange, silence.sa
+    missing = exchange is not None and exchange.fragments_seen < exchange.fragments_expected
+    if missing and exchange is not None:
+        seen = f"{exchange.fragments_seen} of {exchange.fragments_expected}"
+        why = f"Of its fragments (RFC 7383) only {seen} are in this capture: the others are lost before it."
+        remedy = (
+            f"Find what drops packets of UDP on the way from {silence.asker.address}; smaller fragments may pass"
+            " (`charon.fragment_size` in strongswan.conf)."
+        )
+    else:
+        pieces = f" and came in {silence.ip_fragments} IP fragments" if silence.ip_fragments > 1 else ""
+        why = (
+            f"The request has {silence.octets} octets{pieces}, while smaller messages before were answered."
+            " Fragments of"
+            " IP are often dropped by firewalls and NATs, and what is too large for the path vanishes."
+        )
+        both = sa.fragmentation or sum(notify.type == 16430 for notify in sa.notifies) > 1
+        on = "it was negotiated, but not used for this" if both else "it was not negotiated here"
+        remedy = (
+            f"Turn on IKE fragmentation on both sides ({on}): `fragmentation = yes` in swanctl.conf,"
+            " `fragmentation=yes` in ipsec.conf; or send less (fewer certificates, ECDSA instead of RSA)."
+        )
+    if silence.is_floated:
+        why += " It is also the first message over UDP port 4500, so that port may be blocked instead."
+    return silence.finding(
+        "fragments-lost",
+        Severity.HIGH,
+        Certainty.INFERRED,
+        f"{silence.name} of {silence.asker.address} ({silence.octets} octets) does not get through in fragments",
+        why,
+        remedy,
+        "RFC 7383 §1",
+        "RFC 7296 §2",
+    )
+
+
+def _blocked_4500(silence: _Silence) -> Finding:
+    asker, silent = silence.asker, silence.silent
+    behind = f" {asker.address} is behind a NAT, so both sides have to use port 4500." if asker.behind_nat else ""
+    return silence.finding(
+        "nat-t-blocked",
+        Severity.HIGH,
+        Certainty.INFERRED,
+        f"{silent.address} answers on UDP port 500, but nothing on port 4500",
+        f"The messages before, on port {silent.port}, were answered; the exchange stops exactly when it moves to port"
+        f" 4500.{behind} UDP port 4500 is blocked between this capture point and {silent.address}, in one direction or"
+        " both, or at its own firewall.",
+        f"Let UDP port 4500 through in both directions between {asker.address} and {silent.address}, and check with a"
+        f" capture at {silent.address} whether it arrives there.",
+        "RFC 7296 §2.23" if silence.exchange is not None else "RFC 3947 §4",
+    )
+
+
+def _stopped(silence: _Silence) -> Finding | None:
+    """It answered the messages before, and is silent from here on."""
+    sa, silent, asker = silence.sa, silence.silent.address, silence.asker.address
+    psk = (sa.authentication_initiator or "").startswith("psk")
+    if silence.exchange is None and psk and silence.message == 5 and silence.by_initiator:
+        return silence.finding(
+            "authentication-failed",
+            Severity.HIGH,
+            Certainty.INFERRED,
+            f"{silent} falls silent at the first message that the pre-shared key protects",
+            f"Messages 1 to 4 were answered. Message 5 is the first that is encrypted with a key that depends on the"
+            f" pre-shared key: most likely {silent} cannot read it, as its key for {asker} is another one.",
+            "Compare the pre-shared key on both sides, and for which identities or addresses it is configured.",
+            "RFC 2409 §5.4",
+        )
+    return silence.finding(
+        "peer-unreachable",
+        Severity.HIGH,
+        Certainty.INFERRED,
+        f"{silent} answered the first messages of {asker}, but not {silence.name}",
+        f"What came before was answered, over the same port. {silent} drops the message silently, waits for something"
+        " (an AAA server, a user), or its answer is lost before this capture point.",
+        f"Look at the log of {silent} at that time, and capture there: does {silence.name} arrive, is an answer sent?",
+        "RFC 7296 §2.1" if silence.exchange is not None else "RFC 2408 §5.1",
+    )
+
+
+def _dead(silence: _Silence) -> Finding | None:
+    sa, silent, asker = silence.sa, silence.silent.address, silence.asker.address
+    if sa.state is State.HALF_OPEN:
+        return None
+    exchange = silence.exchange
+    since = exchange.first_time_ns if exchange is not None else sa.last_time_ns
+    return dead_peer(case=silence.case, sa=sa, told=silence.told, since_ns=since, ends=(asker, silent),
+                     frames=silence.frames, capture=silence.capture, certainty=Certainty.OBSERVED)  # fmt: skip
+
+
+def answer_in_pieces(case: Case) -> Iterator[Finding]:
+    """The answer came in fragments of which some are missing, and the request comes again and again."""
+    for sa in case.ike_sas:
+        last = sa.exchanges[-1] if sa.exchanges and sa.fragmentation and sa.retransmissions else None
+        if last is None or not last.answered or last.fragments_seen >= last.fragments_expected:
+            continue
+        if not last.retransmission_times_ns or case.flows_of(sa):
+            continue
+        asker, peer = sa.initiator.address, sa.responder.address
+        if not last.initiated_by_initiator:
+            asker, peer = peer, asker
+        found = place(case, sa, (*last.requests, *last.responses))
+        missing = last.fragments_expected - last.fragments_seen
+        yield Finding(
+            "fragments-lost",
+            Severity.HIGH,
+            Certainty.INFERRED,
+            sa.id,
+            f"Fragments of the {last.name} exchange of {asker} and {peer} are lost",
+            f"{missing} of {last.fragments_expected} fragments of request and answer (RFC 7383) are not in this"
+            " capture,"
+            f" and {asker} sent its request again {len(last.retransmission_times_ns)} times: the message cannot be put"
+            f" together.{fallen_back(case, sa)}",
+            f"Find what drops packets of UDP between {asker} and {peer}; smaller fragments may pass"
+            " (`charon.fragment_size` in strongswan.conf), and so may less to send (fewer certificates).",
+            found.frames,
+            ("RFC 7383 §2.6",),
+            found.capture,
+        )
