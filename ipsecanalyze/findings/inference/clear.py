@@ -38,9 +38,9 @@ class Reading:
     bits: float
     """The evidence."""
     frames: tuple[int, ...]
-    """Of the packets that were read."""
-    is_tunnel: bool | None
-    """Whether IP packets were inside; None where only places that never change speak for it."""
+    """Of the packets that were read, those in the capture of the first."""
+    is_tunnel: bool
+    """Whether IP packets were inside."""
 
 
 def read_clear(samples: Sequence[Sample]) -> list[Reading]:
@@ -63,7 +63,8 @@ def is_structured(samples: Sequence[Sample]) -> bool:
 
 
 def _read_as(samples: Sequence[Sample], form: Format) -> Reading | None:
-    bits, frames, tunnels, start = 0.0, [], 0, 8 + form.iv
+    bits, readable, tunnels, start = 0.0, 0, 0, 8 + form.iv
+    frames: list[int] = []
     for number, sample in enumerate(samples):
         content = sample.head[start:]
         room = sample.length - start - form.icv
@@ -71,13 +72,15 @@ def _read_as(samples: Sequence[Sample], form: Format) -> Reading | None:
         evidence = _packet(content, room, trailer) if room >= 4 and room % 4 == 0 else _MISFIT
         bits += evidence
         if evidence > 0:
-            frames.append(sample.frame)
+            readable += 1
+            if sample.capture == samples[0].capture:
+                frames.append(sample.frame)
             tunnels += content[0] >> 4 in (4, 6) and _inner_ip(content, room) > 0
         if number == 7 and bits < 0:
             return None
-    if bits < _ENOUGH or 2 * len(frames) < len(samples):
+    if bits < _ENOUGH or 2 * readable < len(samples):
         return None
-    return Reading(form, bits, tuple(frames), 2 * tunnels > len(frames))
+    return Reading(form, bits, tuple(frames), 2 * tunnels > readable)
 
 
 def _packet(content: bytes, room: int, trailer: bytes) -> float:

@@ -8,7 +8,9 @@ from heapq import nlargest
 from ipsecanalyze._fast.contract import CaptureFacts, Limits
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.esp.guess import SuiteGuess
+from ipsecanalyze.findings.inference.clear import read_clear
 from ipsecanalyze.findings.inference.infer import infer_suite, looks_unencrypted
+from ipsecanalyze.findings.inference.iv import distinct
 from ipsecanalyze.findings.inference.samples import take_samples
 from ipsecanalyze.sa.records import IkeSa
 
@@ -53,8 +55,8 @@ def unencrypted_flows(
     wanted = nlargest(most, filter(_may_be_clear, flows), key=lambda flow: flow.packets)
     keys = {flow.key: flow for flow in wanted}
     samples = take_samples(captures, {key: flow.packets for key, flow in keys.items()}, limits, _A_FEW)
-    guesses = [(keys[key], infer_suite(keys[key], taken)) for key, taken in samples.items()]
-    return known + [(flow, guess) for flow, guess in guesses if looks_unencrypted(guess)]
+    readable = ((keys[key], taken) for key, taken in samples.items() if read_clear(distinct(taken)))
+    return known + [(flow, infer_suite(flow, taken)) for flow, taken in readable]
 
 
 def _may_be_clear(flow: Flow) -> bool:

@@ -15,7 +15,7 @@ from ipsecanalyze.sa.records import Algorithm
 __all__ = ["FORMATS", "Format", "favoured"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Format:
     """One format, the suites that have it, and how common they are."""
 

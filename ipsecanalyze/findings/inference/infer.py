@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import exp, log
-from typing import Final
+from typing import Final, NamedTuple
 
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.esp.guess import Candidate, IvLooks, SuiteGuess
@@ -37,6 +37,8 @@ _COUNTING: Final = {"sequential": (0.88, 0.002), "random": (0.12, 0.998)}
 _UNREADABLE, _REPEATS, _IMPOSSIBLE = -7.0, -10.0, -14.0
 #: What is less likely than this before lengths are weighed does not share in the doubt.
 _POSSIBLE: Final = 1e-4
+#: And less than this is out of the question.
+_HOPELESS: Final = 1e-8
 #: Candidates with less are left out.
 _LEAST: Final = 0.001
 _FRAMES: Final = 32
@@ -52,35 +54,19 @@ def infer_suite(flow: Flow, samples: Sequence[Sample] = (), chosen: Sequence[Alg
         raise ValueError("AH encrypts nothing, and shows the length of its ICV")
     samples = distinct(samples)
     readings = read_clear(samples)
-    iv: IvLooks | None = iv_looks(samples)
-    factors, own = favoured(chosen)
     lengths = _lengths(flow, samples)
+    factors, own = favoured(chosen)
     if readings:
-        iv = "sequential" if readings[0].form.iv else "none"
-        formats = [reading.form for reading in readings]
-        probabilities = _shares([reading.bits * log(2) for reading in readings])
-        tunnel = 0.99 if readings[0].is_tunnel else 0.01
-    else:
-        formats = list(FORMATS)
-        repeats = is_structured(samples)
-        scores = [
-            log(form.prior * factors.get(form, 1.0))
-            + _fit(flow.length_residues, form)
-            + _octets(form, iv, was_looked_at=bool(samples), repeats=repeats)
-            for form in FORMATS
-        ]
-        possible = [share > _POSSIBLE for share in _shares(scores)]
-        insides = [
-            [log(inside.prior) + log_likelihood(lengths, form, inside) for inside in INSIDES] for form in FORMATS
-        ]
-        scores = [score + _log_sum(inside) for score, inside in zip(scores, insides, strict=True)]
-        probabilities = _doubted(_shares(scores), possible)
-        tunnel = sum(
-            share * weight
-            for share, logs in zip(probabilities, insides, strict=True)
-            for inside, weight in zip(INSIDES, _shares(logs), strict=True)
-            if inside.mode == "tunnel"
+        iv: IvLooks | None = "sequential" if readings[0].form.iv else "none"
+        judged = _Judged(
+            [reading.form for reading in readings],
+            _shares([reading.bits * log(2) for reading in readings]),
+            0.99 if readings[0].is_tunnel else 0.01,
         )
+    else:
+        iv = iv_looks(samples)
+        judged = _by_looks(lengths, _hard(flow, samples, iv, factors))
+    formats, probabilities, tunnel = judged
     order = sorted(range(len(formats)), key=lambda index: -probabilities[index])
     best = formats[order[0]]
     return SuiteGuess(
@@ -101,6 +87,43 @@ def infer_suite(flow: Flow, samples: Sequence[Sample] = (), chosen: Sequence[Alg
 def looks_unencrypted(guess: SuiteGuess) -> bool:
     """Whether the contents were read in the clear, beyond doubt: `guess.readable_frames` are the evidence."""
     return bool(guess.readable_frames)
+
+
+class _Judged(NamedTuple):
+    """Formats, how likely each is, and how likely tunnel mode is."""
+
+    formats: list[Format]
+    probabilities: list[float]
+    tunnel: float
+
+
+def _hard(
+    flow: Flow, samples: Sequence[Sample], iv: IvLooks | None, factors: Mapping[Format, float]
+) -> dict[Format, float]:
+    """How likely each format is before lengths are weighed: prior, residues of all lengths, octets."""
+    repeats, residues = is_structured(samples), flow.length_residues
+    logs = [
+        log(form.prior * factors.get(form, 1.0))
+        + _fit(residues, form)
+        + _octets(form, iv, was_looked_at=bool(samples), repeats=repeats)
+        for form in FORMATS
+    ]
+    return dict(zip(FORMATS, _shares(logs), strict=True))
+
+
+def _by_looks(lengths: Mapping[int, float], before: Mapping[Format, float]) -> _Judged:
+    """What lengths say to that: `before` is how likely each format was."""
+    formats = [form for form, share in before.items() if share > _HOPELESS]
+    insides = [[log(inside.prior) + log_likelihood(lengths, form, inside) for inside in INSIDES] for form in formats]
+    scores = [log(before[form]) + _log_sum(logs) for form, logs in zip(formats, insides, strict=True)]
+    probabilities = _doubted(_shares(scores), [before[form] > _POSSIBLE for form in formats])
+    tunnel = sum(
+        share * weight
+        for share, logs in zip(probabilities, insides, strict=True)
+        for inside, weight in zip(INSIDES, _shares(logs), strict=True)
+        if inside.mode == "tunnel"
+    )
+    return _Judged(formats, probabilities, tunnel)
 
 
 def _lengths(flow: Flow, samples: Sequence[Sample]) -> dict[int, float]:

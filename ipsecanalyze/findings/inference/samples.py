@@ -38,12 +38,14 @@ class Sample:
     tail: bytes = b""
     """Its last octets; empty where the capture cut it."""
     frame: int = 0
+    capture: int = 0
+    """Index of the capture that the frame is of."""
 
     @classmethod
-    def of(cls, packet: bytes, length: int | None = None, frame: int = 0) -> Sample:
+    def of(cls, packet: bytes, length: int | None = None, frame: int = 0, capture: int = 0) -> Sample:
         """Of an ESP packet, as far as it was captured."""
         length = len(packet) if length is None else length
-        return cls(length, packet[:_HEAD], packet[-_TAIL:] if len(packet) == length else b"", frame)
+        return cls(length, packet[:_HEAD], packet[-_TAIL:] if len(packet) == length else b"", frame, capture)
 
     @property
     def sequence(self) -> int:
@@ -69,7 +71,7 @@ class Sampling:
         left = self.wanted.get(key)
         if left is None:
             return key
-        self.taken.setdefault(key, []).append(Sample.of(payload, datagram.length, datagram.frame))
+        self.taken.setdefault(key, []).append(Sample.of(payload, datagram.length, datagram.frame, datagram.capture))
         if left > 1:
             self.wanted[key] = left - 1
             return None

@@ -58,6 +58,8 @@ def _iv(iv: IvLooks | None, count: int) -> Iterator[str]:
 
 def _lengths(flow: Flow, lengths: Collection[int], best: Format) -> Iterator[str]:
     residues = flow.length_residues
+    if not lengths:
+        return
     if len(lengths) == 1:
         yield f"All {flow.packets} packets have {min(lengths)} octets: that tells little about block and ICV."
         return
@@ -71,8 +73,8 @@ def _lengths(flow: Flow, lengths: Collection[int], best: Format) -> Iterator[str
             break
     if best.icv:
         yield (
-            f"An ICV of {best.icv} octets explains the lengths best as those of usual IP packets; {min(lengths)} octets"
-            " is the least."
+            f"Nothing shows the ICV: {best.icv} octets are the likeliest, by how common each length of it is, and by"
+            f" how usual the IP packets would be that make these lengths ({min(lengths)} to {max(lengths)} octets)."
         )
 
 
