@@ -15,6 +15,7 @@ import ast
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,29 @@ SPELLINGS: dict[str, dict[str, Any]] = {
     "str": {"type": "string"},
     "bool": {"type": "boolean"},
 }
+PROFILE_TABLES = {
+    "version": "version",
+    "encryption of IKE": "ike.encryption",
+    "PRF": "ike.prf",
+    "integrity of IKE": "ike.integrity",
+    "key exchange": "key-exchange",
+    "encryption of ESP": "esp.encryption",
+    "integrity of ESP and AH": "esp.integrity",
+    "authentication": "authentication",
+    "hash of signatures": "signature-hash",
+    "requirement": "requirements",
+}
+PROFILES_HEAD = """# Profiles of `audit`
+
+Made of `ipsecanalyze/findings/audit/profiles/*.toml` by `python docs/generate.py`. A cell says how the standard stands
+to the algorithm, until when, and where that is written. Empty: it does not mention it, or the cell was left out (see
+below); "others" is what holds for all that a table does not list. *must-*: wanted still, and expected to be wanted
+less; *aging*: allowed, on its way out.
+
+How severe a finding is follows from the cell: *must-not* high (critical where it was broken in practice), *should-not*
+medium, *must-* and *aging* low; what was only offered is low at most. Rows with a year hold up to its end, counted by
+the time of the capture; then *should-not* (CNSA: *must-not*) holds.
+"""
 MARKED = re.compile(r"(<!-- generated: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Field = tuple[str, ast.expr, str]
@@ -66,7 +90,57 @@ def generated() -> dict[Path, str]:
     for page in ("json.md", "command.md", "findings.md"):
         text = (ROOT / "docs" / page).read_text("utf-8")
         files[ROOT / "docs" / page] = MARKED.sub(lambda match: match[1] + section(match[2], shapes) + match[3], text)
+    files[ROOT / "docs" / "profiles.md"] = profiles_page()
     return files
+
+
+def profiles_page() -> str:
+    """docs/profiles.md: what each profile of `audit` says of each algorithm, with the clause."""
+    folder = PACKAGE / "findings" / "audit" / "profiles"
+    profiles = {path.stem: tomllib.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))}
+    # The default one first.
+    profiles = {"rfc": profiles.pop("rfc"), **profiles}
+    parts = [PROFILES_HEAD]
+    for name, data in profiles.items():
+        left_out = " ".join(data["left-out"].split())
+        parts.append(
+            f"**`{name}`** ({data['date']}): {data['title']}. Made of: {data['edition']}. Left out: {left_out}\n"
+        )
+    for title, place in PROFILE_TABLES.items():
+        tables = {name: profile_table(data, place) for name, data in profiles.items()}
+        rows = dict.fromkeys(row for table in tables.values() for row in table if row != "others")
+        if any("others" in table for table in tables.values()):
+            rows["others"] = None
+        lines = [f"| {title} | {' | '.join(profiles)} |", "| --- |" + " --- |" * len(profiles)]
+        for row in rows:
+            cells = (profile_cell(table.get(row)) for table in tables.values())
+            lines.append(f"| {row.replace('/', ', bits: ')} | {' | '.join(cells)} |")
+        parts.append("\n".join(lines) + "\n")
+    lines = ["| limit | " + " | ".join(profiles) + " |", "| --- |" + " --- |" * len(profiles)]
+    for limit in ("ike-seconds", "child-seconds", "rsa-bits"):
+        found = (data.get("limits", {}).get(limit) for data in profiles.values())
+        lines.append(f"| {limit} | {' | '.join(f'{cell[0]} ({cell[1]})' if cell else '' for cell in found)} |")
+    parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def profile_table(data: dict[str, Any], place: str) -> dict[str, Any]:
+    """A table of a profile by its dotted name."""
+    for part in place.split("."):
+        data = data.get(part, {})
+    return data
+
+
+def profile_cell(cell: Any) -> str:
+    """A cell in words."""
+    if cell is None:
+        return ""
+    row = cell if isinstance(cell, dict) else {"status": cell[0], "clause": cell[1]}
+    if row["status"] == "not-mentioned":
+        return ""
+    until = f" until {row['until']}" if "until" in row else ""
+    note = f": {row['note']}" if row.get("note") else ""
+    return f"{row['status']}{until} ({row['clause']}){note}"
 
 
 def read_shapes() -> dict[str, tuple[str, list[Field]]]:

@@ -13,7 +13,7 @@ from typing import Final
 from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import Negotiation, negotiations
 from ipsecanalyze.findings.audit.profile import Cell, Profile
-from ipsecanalyze.findings.audit.verdict import algorithm_text, cell_of, cell_text, severity_of, why, year_of
+from ipsecanalyze.findings.audit.verdict import algorithm_text, cell_of, cell_text, severity_of, table_of, why, year_of
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.words import series
@@ -27,12 +27,6 @@ _KINDS: Final = {
     "weak-prf": "PRF",
     "weak-integrity": "integrity protection",
     "weak-key-exchange": "key exchange",
-}
-_BETTER: Final = {
-    "weak-encryption": "AES-GCM with ICVs of 16 octets, or AES-CBC with HMAC-SHA2-256",
-    "weak-prf": "HMAC-SHA2-256 or more",
-    "weak-integrity": "HMAC-SHA2-256-128 or more, or an AEAD cipher",
-    "weak-key-exchange": "group 19, 20 or 15 (MODP_3072)",
 }
 _AEAD_PARTS: Final = ("_GCM_", "_CCM_", "CHACHA20_POLY1305", "NULL_AUTH_AES_GMAC", "_MGM_")
 _NULL: Final = ("ENCR_NULL", "ENCR_NULL_AUTH_AES_GMAC")
@@ -53,6 +47,8 @@ class _Weak:
     negotiation: Negotiation
     slug: str
     severity: Severity
+    better: list[str]
+    """What the profile wants instead."""
     judged: list[tuple[Algorithm, Cell]]
 
 
@@ -65,7 +61,9 @@ def weak_algorithms(case: Case, profile: Profile) -> Iterator[Finding]:
         year = year_of(one.time_ns)
         sides = frozenset(one.sides)
         for slug, judged in _by_slug(profile, one, one.chosen, year):
-            weak = _Weak(one, slug, _worst(judged), judged)
+            weak = _Weak(
+                one, slug, _worst(judged), profile.wanted(table_of(judged[0][0], one.protocol) or "", year), judged
+            )
             names = tuple(algorithm_text(algorithm) for algorithm, _ in judged)
             chosen.add((slug, one.protocol, sides, names), weak, one.subject, one.choice)
         taken = set(one.chosen)
@@ -73,11 +71,11 @@ def weak_algorithms(case: Case, profile: Profile) -> Iterator[Finding]:
         spare = [pair for _, judged in _by_slug(profile, one, rest, year) for pair in judged]
         spare += [(algorithm, Cell()) for algorithm in rest if algorithm.type == "ENCR" and is_null(algorithm.name)]
         if spare:
-            weak = _Weak(one, "weak-offer", Severity.LOW, spare)
+            weak = _Weak(one, "weak-offer", Severity.LOW, [], spare)
             names = tuple(algorithm_text(algorithm) for algorithm, _ in spare)
             offered.add((one.protocol, one.sides, names), weak, one.subject, one.offer)
         for slug, severity in _bare(one):
-            weak = _Weak(one, slug, severity, [])
+            weak = _Weak(one, slug, severity, [], [])
             names = tuple(map(algorithm_text, one.chosen))
             bare.add((slug, sides, names), weak, one.subject, one.choice)
     yield from map(_chosen_finding, chosen)
@@ -131,6 +129,9 @@ def _chosen_finding(group: Group[_Weak]) -> Finding:
     weak = group.first
     one, kind = weak.negotiation, _KINDS[weak.slug]
     names = [algorithm_text(algorithm) for algorithm, _ in weak.judged]
+    # What is fine by itself, and not on a standard's list, is not called weak.
+    is_weak = any(why(algorithm) or cell.is_listed for algorithm, cell in weak.judged)
+    title = f"Weak {kind}" if is_weak else f"{kind[:1].upper()}{kind[1:]} beyond what the profile allows"
     sentences = [f"{series(names)} was chosen for {_what(one)} {_between(one)}."]
     for algorithm, cell in weak.judged:
         sentences.append(cell_text(cell, algorithm_text(algorithm)))
@@ -141,9 +142,10 @@ def _chosen_finding(group: Group[_Weak]) -> Finding:
         severity=weak.severity,
         certainty=Certainty.OBSERVED,
         subject=one.subject,
-        title=f"Weak {kind} was chosen for {one.protocol}: {series(names)}",
+        title=f"{title} was chosen for {one.protocol}: {series(names)}",
         explanation=" ".join(sentences) + group.others(*_nouns(one)),
-        remedy=f"Configure {_BETTER[weak.slug]} on both sides, and take {series(names)} out of their proposals.",
+        remedy=f"Configure {' or '.join(weak.better) or 'what the profile allows'} on both sides, and take "
+        f"{series(names)} out of their proposals.",
         frames=group.frames,
         references=tuple(dict.fromkeys(cell.clause for _, cell in weak.judged if cell.clause)),
         capture=group.capture,
@@ -184,7 +186,8 @@ def _bare_finding(group: Group[_Weak]) -> Finding:
     one = weak.negotiation
     suite = series([algorithm_text(algorithm) for algorithm in one.chosen], most=8)
     if weak.slug == "null-encryption":
-        title = "ESP encrypts nothing: NULL encryption was chosen"
+        null = next(algorithm_text(algorithm) for algorithm in one.chosen if is_null(algorithm.name))
+        title = f"ESP encrypts nothing: {null} was chosen"
         explanation = (
             f"{_what(one)[:1].upper()}{_what(one)[1:]} {_between(one)} was made with {suite}: its packets can be read"
             " by everyone on the way."

@@ -104,6 +104,16 @@ class Profile:
             return replace(found, status=found.after)
         return found
 
+    def wanted(self, table: str, year: int, most: int = 4) -> list[str]:
+        """What it wants or allows, the most wanted first; empty where it says nothing."""
+        order = (Status.MUST, Status.SHOULD_PLUS, Status.SHOULD, Status.MAY)
+        names = dict.fromkeys(row.partition("/")[0] for row in self.tables.get(table, {}))
+        cells = [(self.cell(table, name, year=year).status, name) for name in names]
+        bits = {row.partition("/")[0] for row in self.tables.get(table, {}) if row.endswith("/256")}
+        cells += [(self.cell(table, name, 256, year).status, f"{name} with 256 bits") for name in sorted(bits)]
+        ranked = sorted((order.index(status), name) for status, name in cells if status in order and "NULL" not in name)
+        return [name for _, name in ranked[:most]]
+
 
 def profile_names() -> tuple[str, ...]:
     """The profiles there are, the default one first."""

@@ -157,8 +157,8 @@ def no_flood_protection(case: Case, profile: Profile) -> Iterator[Finding]:
             subject=address,
             title=f"{address} answered {len(crowd)} half-open IKE SAs within {duration} without asking for cookies",
             explanation=f"{address} computed a key exchange for each of {len(crowd)} IKE_SA_INIT requests from "
-            f"{sources} {'address' if sources == 1 else 'addresses'} within {duration}, none of which went on to IKE_AUTH, and "
-            "asked none for a cookie. With addresses that are not their own, anybody can keep it busy so.",
+            f"{sources} {'address' if sources == 1 else 'addresses'} within {duration}, none of which went on to "
+            "IKE_AUTH, and asked none for a cookie. Anybody can keep it busy so, under any address.",
             remedy="Let the responder ask for cookies from some ten half-open IKE SAs on, and limit them per address "
             "(strongSwan: `charon.cookie_threshold`, `charon.block_threshold`; libreswan: `ddos-mode=auto`).",
             frames=frames_of(frames),

@@ -9,7 +9,7 @@ from ipsecanalyze.findings.audit.profile import Cell, Profile, Status
 from ipsecanalyze.findings.model import Severity
 from ipsecanalyze.sa.records import Algorithm
 
-__all__ = ["SMALL_BLOCKS", "algorithm_text", "cell_of", "cell_text", "severity_of", "why", "year_of"]
+__all__ = ["SMALL_BLOCKS", "algorithm_text", "cell_of", "cell_text", "severity_of", "table_of", "why", "year_of"]
 
 _SEVERITIES: Final = {
     Status.MUST_NOT: Severity.HIGH,
@@ -52,17 +52,23 @@ _WHY: Final = {
 def cell_of(profile: Profile, algorithm: Algorithm, protocol: str, year: int) -> Cell:
     """What a profile says of an algorithm in IKE, ESP or AH ("IKE", "ESP", "AH"); IKEv1's hash is judged as a PRF."""
     kind, name = algorithm.type, algorithm.name
-    if kind == "KE" or kind.startswith("ADDKE"):
-        table = "key-exchange"
-    elif kind in _TABLES:
-        table = f"{'ike' if protocol == 'IKE' else 'esp'}.{_TABLES[kind]}"
-    else:
+    table = table_of(algorithm, protocol)
+    if table is None:
         return Cell(is_listed=False)
     if kind == "HASH":
         name = f"PRF_HMAC_{name}"
-    if name in ("NONE", "ENCR_NULL", "PRF_HMAC_NONE"):
+    # What encrypts nothing has a slug of its own, whatever the profile.
+    if name in ("NONE", "ENCR_NULL", "ENCR_NULL_AUTH_AES_GMAC"):
         return Cell(is_listed=False)
     return profile.cell(table, name, algorithm.key_length, year)
+
+
+def table_of(algorithm: Algorithm, protocol: str) -> str | None:
+    """The table of a profile that has an algorithm of IKE, ESP or AH; None where none has."""
+    kind = algorithm.type
+    if kind == "KE" or kind.startswith("ADDKE"):
+        return "key-exchange"
+    return f"{'ike' if protocol == 'IKE' else 'esp'}.{_TABLES[kind]}" if kind in _TABLES else None
 
 
 def severity_of(cell: Cell, name: str = "") -> Severity | None:
