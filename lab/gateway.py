@@ -92,6 +92,7 @@ def _strongswan_conf(settings: Settings, plane: str) -> str:
         data_plane="kernel-libipsec" if plane == "userspace" else "",
         retransmit_seconds=f"{settings.ike.retransmit_seconds:g}",
         retransmit_tries=settings.ike.retransmit_tries,
+        fragment_size=settings.ike.fragment_size,
     )
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from ipsecanalyze.crypto.material import EspKeys
 from ipsecanalyze.keys import KeyRing, load_keys
@@ -22,6 +23,8 @@ from .errors import LabError
 from .labels import NODE
 
 __all__ = ["CrossCheck", "KeySource", "collect", "cross_check", "derived", "load_sources", "merged"]
+
+_Secret: TypeAlias = tuple[int, bytes, bytes, int, bytes]
 
 #: Where a source is in a container: kind → path of a file, or a command.
 _FILES = {"charon.log": "/lab/charon.log", "pluto.log": "/lab/pluto.log", "save-keys": "/lab/save-keys"}
@@ -37,9 +40,17 @@ class KeySource:
     ring: KeyRing = field(repr=False)
 
     @property
-    def esp(self) -> dict[tuple[str, int], EspKeys]:
-        """Protocol and SPI → keys; SPIs are enough, since addresses differ on the two sides of a NAT."""
-        return {(keys.protocol, keys.spi): keys for keys in self.ring.esp if keys.spi is not None}
+    def esp(self) -> dict[tuple[str, int], set[_Secret]]:
+        """Protocol and SPI → keys; SPIs are enough, since addresses differ on the two sides of a NAT.
+
+        There may be several: with PFS, what follows from IKE depends on which of the known key exchanges it was, and
+        only packets can tell.
+        """
+        found: dict[tuple[str, int], set[_Secret]] = {}
+        for keys in self.ring.esp:
+            if keys.spi is not None:
+                found.setdefault((keys.protocol, keys.spi), set()).add(_secret(keys))
+        return found
 
 
 @dataclass(slots=True)
@@ -109,12 +120,12 @@ def merged(sources: Iterable[KeySource]) -> KeyRing:
 
 def cross_check(sources: Iterable[KeySource]) -> CrossCheck:
     """Compare the keys of each SA between all sources that have them."""
-    by_source: Mapping[str, dict[tuple[str, int], EspKeys]] = {source.name: source.esp for source in sources}
+    by_source: Mapping[str, dict[tuple[str, int], set[_Secret]]] = {source.name: source.esp for source in sources}
     check = CrossCheck({name: len(keys) for name, keys in by_source.items()}, 0, [], [])
     for sa in sorted({sa for keys in by_source.values() for sa in keys}):
-        holders = {name: _secret(keys[sa]) for name, keys in by_source.items() if sa in keys}
+        holders = {name: keys[sa] for name, keys in by_source.items() if sa in keys}
         title = f"{sa[0]} {sa[1]:08x}"
-        if len(set(holders.values())) > 1:
+        if not set.intersection(*holders.values()):
             check.disagreements.append(f"{title}: {' and '.join(holders)} have different keys")
         elif len(holders) > 1:
             check.confirmed += 1
@@ -123,5 +134,5 @@ def cross_check(sources: Iterable[KeySource]) -> CrossCheck:
     return check
 
 
-def _secret(keys: EspKeys) -> tuple[object, ...]:
+def _secret(keys: EspKeys) -> _Secret:
     return keys.encryption, keys.encryption_key, keys.salt, keys.integrity, keys.integrity_key

@@ -31,6 +31,8 @@ class Ike:
     dpd_seconds: int
     """0: the peer is not asked whether it lives."""
     fragmentation: bool
+    fragment_size: int
+    """Octets of an IP packet above which IKE messages are sent in fragments (RFC 7383)."""
     retransmit_seconds: float
     """How long charon waits for an answer before it sends again."""
     retransmit_tries: int
@@ -96,6 +98,7 @@ def _ike(table: Table) -> Ike:
         rekey_seconds=table.integer("rekey_seconds", 0),
         dpd_seconds=table.integer("dpd_seconds", 0),
         fragmentation=table.truth("fragmentation", default=True),
+        fragment_size=table.integer("fragment_size", 1280),
         retransmit_seconds=table.number("retransmit_seconds", 2.0),
         retransmit_tries=table.integer("retransmit_tries", 4),
     )

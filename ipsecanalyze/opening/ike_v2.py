@@ -465,6 +465,9 @@ class _Session:
                 # That both sides proved who they are was concluded from the sizes of messages.
                 sa.state, sa.certainty, sa.reason = State.HALF_OPEN, Certainty.OBSERVED, "EAP did not come to its end"
                 sa.established_ns = sa.closed_ns = None
+            if sa.state is State.CLOSED and sa.certainty is Certainty.INFERRED and not +revealed.failed:
+                # What looked like a deletion of the IKE SA from outside was one of a Child SA, or something else.
+                sa.state, sa.certainty, sa.reason, sa.closed_ns = State.ESTABLISHED, Certainty.OBSERVED, "", None
             sa.notifies.sort(key=lambda notify: notify.frame)
             sa.outcome = describe(sa)
         return revealed
