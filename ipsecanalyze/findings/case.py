@@ -156,6 +156,13 @@ class Case:
         """The Child SAs between the peers of an IKE SA, of this one or another, each with its IKE SA."""
         return self._children_between.get(_pair(sa), ())
 
+    def began_anew(self, flow: Flow) -> bool:
+        """Whether a flow's counter began anew, and not only old packets came again."""
+        if not flow.sequence.restarts:
+            return False
+        found = self.trace_of(flow)
+        return found is None or not found.has_same_octets
+
     def capture_of(self, sa: IkeSa) -> int:
         """The index of the capture that the first message of an IKE SA is in."""
         messages = self.messages_of(sa)

@@ -89,6 +89,11 @@ class Trace:
     cut_frames: list[int] = field(default_factory=list)
     fragment_frames: list[int] = field(default_factory=list)
 
+    @property
+    def has_same_octets(self) -> bool:
+        """Whether copies are mostly the same packets: a counter that began anew makes others."""
+        return bool(self.copies) and 2 * sum(copy.same_octets for copy in self.copies) >= len(self.copies)
+
 
 def key_of(flow: Flow) -> FlowKey:
     """What a flow's packets have in common."""

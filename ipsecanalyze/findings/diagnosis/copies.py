@@ -24,7 +24,7 @@ def duplicate_packets(case: Case) -> Iterator[Finding]:
     """Sequence numbers came more than once."""
     for flow in case.flows:
         sequence = flow.sequence
-        if sequence.packets == sequence.unique or sequence.restarts or flow.is_inferred:
+        if sequence.packets == sequence.unique or case.began_anew(flow) or flow.is_inferred:
             continue
         if Defect.MIRRORED in case.defects.get(flow.capture, ()):
             continue

@@ -129,7 +129,7 @@ def sequence_restart(case: Case) -> Iterator[Finding]:
     """A counter began anew under the same SPI."""
     for flow in case.flows:
         restarts = flow.sequence.restarts
-        if not restarts or flow.is_inferred:
+        if not restarts or flow.is_inferred or not case.began_anew(flow):
             continue
         jumps = [jump for jump in flow.sequence.breaks if jump.after < jump.before]
         nonce = _nonce_cipher(case, flow)

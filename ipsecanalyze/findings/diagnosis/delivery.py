@@ -42,7 +42,7 @@ def esp_loss(case: Case) -> Iterator[Finding]:
     """Sequence numbers are absent."""
     for flow in case.flows:
         lost, sequence = lost_packets(flow), flow.sequence
-        if not lost or sequence.restarts or flow.is_inferred:
+        if not lost or case.began_anew(flow) or flow.is_inferred:
             continue
         sent = sequence.unique + lost
         found = case.trace_of(flow)
@@ -199,7 +199,7 @@ def esp_reordering(case: Case) -> Iterator[Finding]:
     for flow in case.flows:
         sequence = flow.sequence
         # Cheap first: most flows are in order.
-        if not sequence.largest_lateness or sequence.restarts or flow.is_inferred or not sequence.reordered:
+        if not sequence.largest_lateness or case.began_anew(flow) or flow.is_inferred or not sequence.reordered:
             continue
         found = case.trace_of(flow)
         late = found.late if found else []
@@ -246,7 +246,7 @@ def replay_window_exceeded(case: Case) -> Iterator[Finding]:
     """Packets that had not come before come so late that receivers take them for replays."""
     for flow in case.flows:
         sequence = flow.sequence
-        if sequence.largest_lateness < _LEAST_WINDOW or sequence.restarts or flow.is_inferred:
+        if sequence.largest_lateness < _LEAST_WINDOW or case.began_anew(flow) or flow.is_inferred:
             continue
         found = case.trace_of(flow)
         if found is not None:

@@ -220,7 +220,7 @@ def _mirrored_flows(case: Case) -> dict[int, list[tuple[Flow, Trace | None]]]:
         sequence = flow.sequence
         if sequence.packets < 2 * _FEW:
             continue
-        if sequence.duplicates < _MIRRORED_SHARE * sequence.unique or sequence.restarts:
+        if sequence.duplicates < _MIRRORED_SHARE * sequence.unique or case.began_anew(flow):
             single[flow.capture] += flow.packets
             continue
         found = case.trace_of(flow)
@@ -326,7 +326,7 @@ def _dropped_flows(case: Case) -> dict[int, list[Flow]]:
     """Flows that have holes where they are sent."""
     dropped: dict[int, list[Flow]] = defaultdict(list)
     for flow in case.flows:
-        if flow.capture >= len(case.captures) or not flow.sequence.lost or flow.sequence.restarts:
+        if flow.capture >= len(case.captures) or not flow.sequence.lost or case.began_anew(flow):
             continue
         if not _COOKED.intersection(case.captures[flow.capture].link_types):
             continue
