@@ -30,7 +30,7 @@ from .gateway import File, gateway_files
 from .image import ensure_image
 from .labels import Mark
 from .scenario import Scenario, Step, load_scenario
-from .tap import Tap, choose_method, interfaces_of
+from .tap import Tap, choose_method, device_of
 from .topology import Node
 from .wiring import READY, SCRIPT, start_script, sysctls
 
@@ -128,7 +128,7 @@ class Lab:
         if method == "host":
             found = self.engine.client.networks.get(self.network_name(network))
             return Tap(f"{network} bridge", container, f"br-{str(found.id)[:12]}", method)
-        device = interfaces_of(self.engine, container, self.plan.address(node, network, "ipv4"))
+        device = device_of(self.engine, container, self.plan.address(node, network, "ipv4"), method)
         return Tap(f"{node} {network}", container, device, method)
 
     def collect_keys(self, folder: Path) -> list[Path]:

@@ -103,8 +103,6 @@ def _run(lab: Lab, bundle: Bundle, method: str, clock: _Clock, tell: Callable[[s
     clock.start("up")
     lab.up()
     run.plane = lab.plane
-    ending = threading.Thread(target=lambda: None)
-    problems: list[LabError] = []
     try:
         clock.start("steps")
         results, recordings = _happen(lab, bundle, method, tell)
@@ -112,10 +110,13 @@ def _run(lab: Lab, bundle: Bundle, method: str, clock: _Clock, tell: Callable[[s
         files = _keys(lab, bundle)
         logs = bundle.save_states(lab)
         facts = facts_of_host(lab.engine, lab.image)
-    finally:
-        # Taking it down and analysing what it left go side by side.
-        ending = threading.Thread(target=_down, args=(lab, problems))
-        ending.start()
+    except BaseException:
+        lab.down()
+        raise
+    # Taking it down and analysing what it left go side by side.
+    problems: list[LabError] = []
+    ending = threading.Thread(target=_down, args=(lab, problems))
+    ending.start()
     try:
         clock.start("analysis")
         counts = {tap: count for one in recordings for tap, count in one.counts.items()}

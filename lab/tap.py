@@ -28,7 +28,7 @@ from .labels import Mark
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-__all__ = ["METHODS", "Counts", "Stream", "Tap", "choose_method", "interfaces_of", "open_stream", "parse_counts"]
+__all__ = ["METHODS", "Counts", "Stream", "Tap", "choose_method", "device_of", "open_stream", "parse_counts"]
 
 METHODS = ("nsenter", "sidecar", "host")
 _CHUNK = 1 << 16
@@ -83,11 +83,22 @@ def choose_method(container: Container) -> str:
     return "nsenter" if can_enter and shutil.which("nsenter") and shutil.which("tcpdump") else "sidecar"
 
 
-def interfaces_of(engine: Engine, container: Container, address: str) -> str:
+def device_of(engine: Engine, container: Container, address: str, method: str) -> str:
     """The interface inside a container that has this address. Raises LabError."""
-    said = engine.execute(container, ["ip", "-o", "addr", "show", "to", address]).text.split()
+    command = ["ip", "-o", "addr", "show", "to", address]
+    if method == "nsenter":  # works in containers that have no `ip` too
+        sandbox = container.attrs["NetworkSettings"]["SandboxKey"]
+        done = subprocess.run(  # noqa: S603
+            ["nsenter", f"--net={sandbox}", *command],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said = done.stdout.split()
+    else:
+        said = engine.execute(container, command).text.split()
     if len(said) < 2:
-        raise LabError(f"{container.name} has no interface with {address}", slug="capture")
+        raise LabError(f"{container.name} has no interface with the address {address}", slug="capture")
     return said[1]
 
 

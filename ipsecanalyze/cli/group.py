@@ -21,6 +21,7 @@ COMMANDS = {
     "compare": ("compare", "Compare two capture points: what is lost, delayed, reordered between them."),
     "decrypt": ("decrypt", "Write what is inside ESP and AH to a capture, given keys; say why not, where not."),
     "keys": ("keys", "Show keys of any format, or convert them."),
+    "lab": ("lab", "Run IPsec in Docker: scenarios that end in captures, their keys, and a proof."),
 }
 
 _EPILOG = """\b
