@@ -9,14 +9,24 @@ from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import place_of
 from ipsecanalyze.findings.model import MOST_FRAMES, Certainty, Finding, Severity
 from ipsecanalyze.findings.words import count_of, span
+from ipsecanalyze.registry import ikev2
 from ipsecanalyze.sa.records import IkeSa, State
 
 __all__ = ["ike_flood"]
 
+_COOKIE = int(ikev2.NotifyType.COOKIE)
 #: A flood has so many attempts, and from so many senders; without many senders it has to be larger.
 _LEAST, _LEAST_SENDERS, _LEAST_OF_ONE = 10, 8, 100
 #: More than this is no accident, and more than this is an attack that a responder feels.
 _MANY, _VERY_MANY = 100, 1_000
+
+
+def _is_one_shot(sa: IkeSa) -> bool:
+    """Whether each of its requests came once, and none brought a cookie back."""
+    if any(len(exchange.requests) != 1 for exchange in sa.exchanges):
+        return False
+    # The first request of each round is another attempt, unless it was a refused key exchange that it mends.
+    return not sa.invalid_ke_rounds and not any(n.type == _COOKIE and n.from_initiator for n in sa.notifies)
 
 
 def ike_flood(case: Case) -> Iterator[Finding]:
@@ -28,18 +38,19 @@ def ike_flood(case: Case) -> Iterator[Finding]:
     established: Counter[str] = Counter()
     for sa in case.ike_sas:
         established[sa.responder.address] += sa.established_ns is not None
-        one_shot = len(sa.exchanges) == 1 and not sa.retransmissions and len(sa.exchanges[0].requests) == 1
-        if sa.state is State.HALF_OPEN and one_shot and not sa.started_late:
+        if sa.state is State.HALF_OPEN and not sa.started_late and not sa.retransmissions and _is_one_shot(sa):
             attempts[sa.responder.address].append(sa)
     for responder, sas in attempts.items():
         senders = {sa.initiator.address for sa in sas}
-        if len(sas) < _LEAST or (len(senders) < _LEAST_SENDERS and len(sas) < _LEAST_OF_ONE):
+        # Where a cookie was asked for, the next attempt of the same sender counts as going on with it.
+        count = sum(len(sa.exchanges) for sa in sas)
+        if count < _LEAST or (len(senders) < _LEAST_SENDERS and count < _LEAST_OF_ONE):
             continue
         first, last = sas[0].first_time_ns, max(sa.last_time_ns for sa in sas)
         capture = case.capture_of(sas[0])
         records = [r for sa in sas[: 2 * MOST_FRAMES] for r in case.messages_of(sa)[:1]]
         found = place_of(records)
-        cookies = sum(1 for sa in sas if sa.cookie_rounds)
+        cookies = sum(sa.cookie_rounds for sa in sas)
         answered = sum(1 for sa in sas if sa.chosen)
         defence = (
             f"{responder} asked {count_of(cookies, 'of them', 'of them')} for a cookie, so it defends itself: forged"
@@ -51,15 +62,15 @@ def ike_flood(case: Case) -> Iterator[Finding]:
         yield Finding(
             "ike-flood",
             Severity.HIGH
-            if len(sas) >= _VERY_MANY and not cookies
+            if count >= _VERY_MANY and not cookies
             else Severity.MEDIUM
-            if len(sas) >= _MANY
+            if count >= _MANY
             else Severity.LOW,
             Certainty.INFERRED,
             responder,
-            f"{count_of(len(sas), 'attempt')} from {count_of(len(senders), 'address', 'addresses')} at {responder}"
+            f"{count_of(count, 'attempt')} from {count_of(len(senders), 'address', 'addresses')} at {responder}"
             " that nobody went on with",
-            f"In {span(last - first)} came {count_of(len(sas), 'first message')} with a new SPI each from"
+            f"In {span(last - first)} came {count_of(count, 'first message')} with a new SPI each from"
             f" {count_of(len(senders), 'address', 'addresses')}; none was sent again or followed by anything, as real"
             f" initiators would do. That is what a flood with forged senders looks like, or a scan. {defence}"
             f" {count_of(established[responder], 'IKE SA')} with the same responder came to be in this capture.",

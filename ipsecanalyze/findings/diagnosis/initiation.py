@@ -44,6 +44,12 @@ def _delay(sa: IkeSa) -> str:
     return span(rounds[-1][1] - rounds[0][1]) if len(rounds) > 1 else "no time"
 
 
+def _with_repeats(case: Case, sa: IkeSa, frames: list[int]) -> list[int]:
+    """Frames of messages, and of those that repeat them octet by octet."""
+    known = set(frames)
+    return frames + [r.datagram.frame for r in case.messages_of(sa) if r.retransmission_of in known]
+
+
 def cookie_challenge(case: Case) -> Iterator[Finding]:
     """The responder wanted to see its cookie before it went on (RFC 7296 §2.6)."""
     for sa in case.ike_sas:
@@ -51,11 +57,15 @@ def cookie_challenge(case: Case) -> Iterator[Finding]:
         if not rounds:
             continue
         came_through = _went_on(sa)
-        if rounds == 1 and not came_through:
-            # Nobody came back with the cookie: of floods there are many of these, see `flood.py`.
-            continue
+        notifies = notifies_of(sa, _COOKIE)
+        if not came_through:
+            # The same cookie may be asked for again, in a response that is octet by octet the first one.
+            rounds = max(rounds, sum(e.answered for e in sa.exchanges if e.exchange_type in _INITIAL))
+            if rounds == 1 or not any(notify.from_initiator for notify in notifies):
+                # Nobody came back with the cookie: of floods there are many of these, see `flood.py`.
+                continue
         asker, peer = sa.initiator.address, sa.responder.address
-        found = place(case, sa, (notify.frame for notify in notifies_of(sa, _COOKIE)))
+        found = place(case, sa, _with_repeats(case, sa, [notify.frame for notify in notifies]))
         if came_through:
             severity = Severity.INFO if rounds == 1 else Severity.LOW
             title = f"{peer} asked {asker} to return a cookie before it went on"
@@ -111,7 +121,7 @@ def invalid_ke(case: Case) -> Iterator[Finding]:
             frame for exchange in sa.exchanges if exchange.exchange_type in _INITIAL for frame in exchange.responses
         }
         rounds = [frame for frame, _ in _first_requests(sa)]
-        found = place(case, sa, [*(frame for frame in frames if frame in first), *rounds[:8]])
+        found = place(case, sa, [*_with_repeats(case, sa, [frame for frame in frames if frame in first]), *rounds[:8]])
         listed = f" Its offer names {series(list(dict.fromkeys(offered)), 8)}." if offered else ""
         said = f"{asker} sent a public value for {guess}, and {peer} answered INVALID_KE_PAYLOAD: it wants"
         f" {series(wanted)}."
