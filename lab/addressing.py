@@ -1,7 +1,8 @@
 """Addresses for a topology: networks out of the ranges that are set aside for benchmarks and never routed.
 
-IPv4: 198.18.0.0/15 (RFC 2544), a /24 each. IPv6: 2001:2::/48 (RFC 5180), a /64 each. Which ones is drawn by lot, so that
-labs side by side seldom want the same; who creates the networks draws again where the engine says that one is taken.
+IPv4: 198.18.0.0/15 (RFC 2544), a /24 each. IPv6: 2001:2::/48 (RFC 5180), a /64 each. Which ones is drawn by lot, so
+that labs side by side seldom want the same; who creates the networks draws again where the engine says that one is
+taken.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ class Recording:
 def recording(
     engine: Engine, taps: Sequence[Tap], stream: BinaryIO, comment: str, image: str | None = None
 ) -> Iterator[Recording]:
-    """Capture on these taps into `stream` for as long as the context lasts. Raises LabError where one does not start."""
+    """Capture on these taps into `stream` while the context lasts. Raises LabError where one does not start."""
     if not taps:
         raise LabError("there is nothing to capture on", slug="capture")
     one = Recording(taps, stream, comment)

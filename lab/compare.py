@@ -1,7 +1,8 @@
 """Whether what was inside the tunnel is what was on the LAN: packet for packet, octet for octet.
 
 A gateway forwards, so a packet on its two sides differs by one hop: the TTL (with IPv4's header checksum over it), or
-the hop limit. Everything else must be equal. Both sides are compared as multisets: how many times each packet was there.
+the hop limit. Everything else must be equal. Both sides are compared as multisets: how many times each packet was
+there.
 """
 
 from __future__ import annotations

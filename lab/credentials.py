@@ -1,4 +1,4 @@
-"""Secrets of one run: pre-shared keys, EAP passwords, a certificate authority and certificates. Fresh, and never printed.
+"""Secrets of one run: pre-shared keys, EAP passwords, an authority and certificates. Fresh, and never printed.
 
 They go into containers as files (mode 0600), never on a command line or into an environment.
 """

@@ -1,4 +1,4 @@
-"""Who does ESP on this machine: the kernel (XFRM), or charon itself over a TUN device. Found out by trying, not by names.
+"""Who does ESP on this machine: the kernel (XFRM), or charon itself over a TUN device. Found out by trying.
 
 One throw-away container without a network tries what scenarios need; each try is a line of a shell script.
 """
@@ -19,16 +19,18 @@ _KEYS = "enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff auth 'hmac(sha256)' 0
 TRIES = {
     "esp": (
         f"ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1001 mode tunnel {_KEYS}",
-        "ESP in the kernel",
+        "ESP in the kernel (CONFIG_INET_ESP)",
     ),
     "ah": (
         "ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto ah spi 0x1002 mode tunnel auth 'hmac(sha256)' 0x0011",
-        "AH in the kernel",
+        "AH in the kernel (CONFIG_INET_AH)",
     ),
     "tun": ("ip tuntap add dev lab0 mode tun", "TUN devices, for ESP in userspace"),
     "nat": (
-        "nft 'add table ip lab; add chain ip lab post { type nat hook postrouting priority 100; }; "
-        "add rule ip lab post masquerade'",
+        (
+            "nft 'add table ip lab; add chain ip lab post { type nat hook postrouting priority 100; }; "
+            "add rule ip lab post masquerade'"
+        ),
         "address translation (nftables), for the NAT router",
     ),
     "ipv6": ("cat /proc/sys/net/ipv6/conf/all/forwarding", "IPv6"),

@@ -43,7 +43,9 @@ def find_container(engine: Engine, name: str) -> Container:
         raise
 
 
-def taps_of(engine: Engine, container: Container, interfaces: Iterable[str], method: str, filter_text: str) -> list[Tap]:
+def taps_of(
+    engine: Engine, container: Container, interfaces: Iterable[str], method: str, filter_text: str
+) -> list[Tap]:
     """Where to capture. An interface is a device in the container, or one of its networks ("wan", "bridge")."""
     method = method or choose_method(container)
     taps = []

@@ -46,7 +46,7 @@ def report_html(
         f"<pre>{_lines(ladders)}</pre>",
     ]
     if analysis is not None:
-        parts += ["<h2>Summary</h2>", analysis._repr_html_()]  # noqa: SLF001 - what notebooks show
+        parts += ["<h2>Summary</h2>", analysis._repr_html_()]
     parts += ["<h2>Scenario</h2>", f"<pre>{_lines(scenario.source)}</pre>", "</html>"]
     return "\n".join(parts)
 

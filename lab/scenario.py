@@ -105,7 +105,7 @@ def load_scenario(name: str) -> Scenario:
 
 def read_scenario(values: dict[str, Any], name: str, source: str = "") -> Scenario:
     """A scenario from the values of its TOML. Raises LabError."""
-    common = {key: values[key] for key in ("ike", "child", "authentication") if key in values}
+    common: dict[str, Any] = {key: values[key] for key in ("ike", "child", "authentication") if key in values}
     table = Table({key: value for key, value in values.items() if key not in common}, name)
     topology = load_topology(table.text("topology", "direct"))
     differs = {node: table_.values() for node, table_ in table.tables("differs")}

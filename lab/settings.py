@@ -1,4 +1,4 @@
-"""What a gateway is configured to do: IKE, its Child SA, authentication. Read from a scenario; rendered in `gateway.py`.
+"""What a gateway is configured to do: IKE, its Child SA, authentication. `gateway.py` makes configurations of it.
 
 Every gateway of a scenario has these settings, with what `[differs.NAME]` says laid over them.
 """

@@ -94,11 +94,11 @@ class Table:
             if default is None:
                 raise LabError(f"{self.where}: {key} is missing", slug="scenario")
             return default
-        value = self._values.pop(key)
+        value: _T = self._values.pop(key)
         if not isinstance(value, kind):
             names = kind.__name__ if isinstance(kind, type) else "number"
             raise self._wrong(key, f"must be of type {names}")
-        return value  # type: ignore[no-any-return]
+        return value
 
     def _wrong(self, key: str, what: str) -> LabError:
         return LabError(f"{self.where}: {key} {what}", slug="scenario")

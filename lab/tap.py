@@ -7,8 +7,9 @@ Three ways, which are Docker's network modes:
 * sidecar: a second container in the same namespace (network mode container:NAME). Needs neither, only the lab's image.
 * host: tcpdump on the host's side, on the bridge of a network.
 
-Ready is a tcpdump that has said "listening on"; before that, packets may be missed. It is ended by closing its standard
-input, or by our death: a shell around it waits for that, and sends SIGINT, after which tcpdump writes what it still has.
+Ready is a tcpdump that has said "listening on"; before that, packets may be missed. It is ended by closing its
+standard input, or by our death: a shell around it waits for that, and sends SIGINT, after which tcpdump writes what it
+still has.
 """
 
 from __future__ import annotations

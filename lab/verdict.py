@@ -70,8 +70,8 @@ def check_packets(proof: str, comparison: Comparison | None, analysis: Analysis)
     if comparison is not None:
         replays = f", {comparison.replays} replays left out" if comparison.replays else ""
         text = (
-            f"{comparison.equal} of {comparison.lan} packets of the LAN side are those from inside the tunnel, octet for "
-            f"octet ({comparison.opened} opened{replays})"
+            f"{comparison.equal} of {comparison.lan} packets of the LAN side are those from inside the tunnel, octet "
+            f"for octet ({comparison.opened} opened{replays})"
         )
         yield Check(comparison.exact, text)
         for title in comparison.missing:

@@ -127,8 +127,10 @@ def _charon() -> list[str]:
     return [
         "/usr/sbin/charon-systemd >/dev/null 2>&1 &",
         "charon=$!",
-        'until [ -S /var/run/charon.vici ]; do kill -0 "$charon" || { tail -n 5 /lab/charon.log; exit 1; }; '
-        "sleep 0.05; done",
+        "until [ -S /var/run/charon.vici ]; do",
+        '  kill -0 "$charon" || { tail -n 5 /lab/charon.log; exit 1; }',
+        "  sleep 0.05",
+        "done",
         "swanctl --load-all --noprompt >/lab/load.log 2>&1 || { cat /lab/load.log; exit 1; }",
     ]
 

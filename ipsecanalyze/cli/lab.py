@@ -1,4 +1,7 @@
-"""`ipsecanalyze lab …`: experiments in Docker, from nothing to a decrypted capture. The only place that imports the lab."""
+"""`ipsecanalyze lab …`: experiments in Docker, from nothing to a decrypted capture.
+
+The only place that imports the lab, and not before a command runs.
+"""
 
 from __future__ import annotations
 
@@ -206,7 +209,7 @@ def status(format_name: str) -> int:
 
     engine = _connect()
     abandoned = engine.abandoned()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "lab": lab,
             "scenario": next((one.labels.get(SCENARIO, "") for one in containers), ""),
@@ -221,7 +224,7 @@ def status(format_name: str) -> int:
     for row in rows:
         note = f"  ({row['abandoned']}: `lab gc` removes it)" if row["abandoned"] else ""
         click.echo(terminal(f"{row['lab']}  {row['scenario']}{note}"))
-        for name, what in sorted(row["containers"].items()):  # type: ignore[attr-defined]
+        for name, what in sorted(row["containers"].items()):
             click.echo(terminal(f"  {name}  {what}"))
     if not rows:
         click.echo("no lab is up")
@@ -230,7 +233,9 @@ def status(format_name: str) -> int:
 
 @command.command("capture")
 @click.argument("name")
-@click.option("-i", "--interface", "interfaces", multiple=True, help="A device or network of the container; repeatable.")
+@click.option(
+    "-i", "--interface", "interfaces", multiple=True, help="A device or network of the container; repeatable."
+)
 @click.option("-w", "--write", "output", metavar="FILE", default="-", show_default=True, help="A pcapng; - for a pipe.")
 @click.option("--filter", "filter_text", default="", help="A filter as tcpdump takes it.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="End after so long; by default at Ctrl-C.")
@@ -355,7 +360,7 @@ def down(lab: str | None, all_of_them: bool) -> int:
     labs = list(engine.labs())
     if labs and not all_of_them:
         labs = [find_lab(engine, lab)] if lab is None or any(one.startswith(lab) for one in labs) else []
-    return _remove(engine, {one: "" for one in labs})
+    return _remove(engine, dict.fromkeys(labs, ""))
 
 
 @command.command("gc")
