@@ -16,9 +16,11 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import BinaryIO, Final, TypeAlias, cast
 
 from ipsecanalyze._fast.contract import Limits, ScanOptions
@@ -79,10 +81,8 @@ def open_pieces(
         size = PIECE + PER_KEY * len(ring.esp)
         room = 0 if isinstance(out.stream, Nowhere) else _INFLATED * size + _WINDOW
         workers = stack.enter_context(_workers(jobs, room))
-        # While they begin.
-        pieces = _pieces(path, size)
         work = Work(path, capture, limits, ring.esp, [])
-        if len(pieces) < 2 or not _open(opening, workers, work, pieces, target, progress):
+        if not _open(opening, workers, work, _pieces(path, size), target, progress):
             opening.lanes.clear()
             if place is not None:
                 cast("BinaryIO", out.stream).seek(place)
@@ -115,18 +115,17 @@ def _place(stream: Sink) -> int | None:
         return None
 
 
-def _pieces(path: str, octets: int) -> list[Piece]:
-    """The file in pieces of about so many octets; none where records are not plain."""
+def _pieces(path: str, octets: int) -> Iterator[Piece]:
+    """The file in pieces of about so many octets. Raises _LostError where records are not plain."""
     scanner = NativeScanner(ScanOptions(limits=Limits(flows=1)), path=path)
     with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
         size = os.fstat(stream.fileno()).st_size
         scanner.take_window(memoryview(stream.read(HEAD)), False)
         walker = scanner.walker
         if not isinstance(walker, NativePcap):
-            return []
+            raise _LostError
         start = position = walker.header.header_size
         frames = ahead = 0
-        pieces = []
         window = bytearray(_WINDOW)
         with memoryview(window) as view:
             while position < size:
@@ -134,13 +133,12 @@ def _pieces(path: str, octets: int) -> list[Piece]:
                 with view[:count] as part:
                     used, records = walker.skip(part, start + octets - position)
                 if not used:
-                    return []
+                    raise _LostError
                 position += used
                 frames += records
                 if position >= start + octets or position >= size:
-                    pieces.append(Piece(start, position, ahead))
+                    yield Piece(start, position, ahead)
                     start, ahead = position, frames
-        return pieces
 
 
 @contextmanager
@@ -176,7 +174,7 @@ def _open(
     opening: Opening,
     workers: list[_Worker],
     work: Work,
-    pieces: list[Piece],
+    pieces: Iterator[Piece],
     out: InnerFile,
     progress: Callable[[int], None],
 ) -> bool:
@@ -201,20 +199,29 @@ def _open(
     return True
 
 
-def _parts(workers: list[_Worker], work: Work, pieces: list[Piece]) -> Iterator[tuple[Piece, Part, int | None]]:
-    """What comes of the pieces, in order, and the file where it is until the next one is asked for."""
+def _parts(workers: list[_Worker], work: Work, pieces: Iterator[Piece]) -> Iterator[tuple[Piece, Part, int | None]]:
+    """What comes of the pieces, in order, and the file where it is until the next one is asked for.
+
+    The file is cut while its beginning is being opened.
+    """
     jobs = len(workers)
+    dealt: deque[Piece] = deque()
     try:
         for worker, slots in workers:
             send(worker.stdin, replace(work, slots=slots))
-        for number, piece in enumerate(pieces[: _SLOTS * jobs]):
+        for number, piece in enumerate(islice(pieces, _SLOTS * jobs)):
             send(workers[number % jobs][0].stdin, piece)
-        for number, piece in enumerate(pieces):
+            dealt.append(piece)
+        number = 0
+        while dealt:
             worker, slots = workers[number % jobs]
+            following = next(pieces, None)
             part = receive(worker.stdout)
-            yield piece, part, slots[number // jobs % _SLOTS] if slots else None
-            if number + _SLOTS * jobs < len(pieces):
-                send(worker.stdin, pieces[number + _SLOTS * jobs])
+            yield dealt.popleft(), part, slots[number // jobs % _SLOTS] if slots else None
+            if following is not None:
+                send(worker.stdin, following)
+                dealt.append(following)
+            number += 1
     except (BrokenPipeError, EOFError, pickle.UnpicklingError) as error:
         raise _LostError from error
 
