@@ -44,6 +44,10 @@ Exit codes: 0 done, 1 a run did not prove itself, 2 it could not be done.
 """
 
 
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "".join(f"  {line}\n" for line in lines)
+
+
 @click.group("lab", epilog=_EPILOG)
 def command() -> None:
     """Run IPsec in Docker: hosts, gateways, captures, keys, and the proof that they belong together.
@@ -62,7 +66,9 @@ _METHOD: Callable[[Any], Any] = click.option(
 )
 
 
-@command.command("list")
+@command.command(
+    "list", epilog=_examples("ipsecanalyze lab list", "ipsecanalyze lab list --format json | jq -r '.[].name'")
+)
 @click.option("-f", "--format", "format_name", type=click.Choice(("text", "json")), default="text", show_default=True)
 def list_command(format_name: str) -> int:
     """List the scenarios that ship."""
@@ -83,7 +89,7 @@ def list_command(format_name: str) -> int:
     return DONE
 
 
-@command.command("doctor")
+@command.command("doctor", epilog=_examples("ipsecanalyze lab doctor", "sudo ipsecanalyze lab doctor --format json"))
 @click.option("-f", "--format", "format_name", type=click.Choice(("text", "json")), default="text", show_default=True)
 def doctor(format_name: str) -> int:
     """Say what this machine can do, which data plane and capture method it will take, and why."""
@@ -101,7 +107,7 @@ def doctor(format_name: str) -> int:
     return DONE if all(found.good is not False for found in findings) else USAGE
 
 
-@command.command("image")
+@command.command("image", epilog=_examples("ipsecanalyze lab image", "sudo ipsecanalyze lab image --bootstrap"))
 @click.option("--bootstrap", is_flag=True, help="Make the base of Debian's packages (debootstrap, root), pull nothing.")
 @click.option("--rebuild", is_flag=True, help="Build it though it is there.")
 @click.option(
@@ -121,7 +127,14 @@ def image(bootstrap: bool, rebuild: bool, implementation: str, quiet: bool) -> i
     return DONE
 
 
-@command.command("run")
+@command.command(
+    "run",
+    epilog=_examples(
+        "ipsecanalyze lab run ikev2-psk",
+        "sudo ipsecanalyze lab run ikev1-main rekey-pfs -o runs",
+        "ipsecanalyze lab run --all --quiet",
+    ),
+)
 @click.argument("scenarios", metavar="SCENARIO...", nargs=-1)
 @click.option("--all", "all_of_them", is_flag=True, help="Every scenario that ships and can run here.")
 @click.option("-o", "--output", metavar="FOLDER", default="runs", show_default=True, help="Where the bundles go.")
@@ -175,7 +188,9 @@ def _show(one: Run) -> None:
     click.echo(f"{terminal(one.folder)}  ({one.seconds.get('all', 0):.1f} s)")
 
 
-@command.command("up")
+@command.command(
+    "up", epilog=_examples("ipsecanalyze lab up ikev2-psk", "ipsecanalyze lab up ./my-scenario.toml --hours 24")
+)
 @click.argument("scenario")
 @click.option("--hours", type=click.IntRange(1, 24 * 30), default=4, show_default=True, help="What `gc` leaves it.")
 @_QUIET
@@ -201,7 +216,7 @@ def _networks(lab: Any, node: str) -> Sequence[str]:
     return list(lab.scenario.topology.node(node).networks)
 
 
-@command.command("status")
+@command.command("status", epilog=_examples("ipsecanalyze lab status"))
 @click.option("-f", "--format", "format_name", type=click.Choice(("text", "json")), default="text", show_default=True)
 def status(format_name: str) -> int:
     """List the labs that are up, with their containers."""
@@ -231,7 +246,15 @@ def status(format_name: str) -> int:
     return DONE
 
 
-@command.command("capture")
+@command.command(
+    "capture",
+    epilog=_examples(
+        "ipsecanalyze lab capture moon -i wan -i lan-a -w moon.pcapng",
+        "ipsecanalyze lab capture moon -i wan | ipsecanalyze summarize -",
+        "ipsecanalyze lab capture my-container -w - | wireshark -k -i -",
+        "ipsecanalyze lab capture 3f1c9a --filter 'udp port 500 or udp port 4500' -w ike.pcapng",
+    ),
+)
 @click.argument("name")
 @click.option(
     "-i", "--interface", "interfaces", multiple=True, help="A device or network of the container; repeatable."
@@ -298,7 +321,9 @@ def _capture_output(path: str) -> Iterator[Any]:
         yield stream
 
 
-@command.command("keys")
+@command.command(
+    "keys", epilog=_examples("ipsecanalyze lab keys -o keys", "ipsecanalyze lab keys -o keys --to wireshark")
+)
 @_LAB
 @click.option("-o", "--output", metavar="FOLDER", default="keys", show_default=True, help="Where they go (mode 0700).")
 @click.option(
@@ -335,7 +360,13 @@ def keys(lab: str | None, output: str, to: str | None) -> int:
     return DONE if check.agreed else NOT_PROVED
 
 
-@command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@command.command(
+    "exec",
+    epilog=_examples(
+        "ipsecanalyze lab exec moon swanctl --list-sas", "ipsecanalyze lab exec alice ping -c 3 198.18.7.10"
+    ),
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.argument("name")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
 def exec_command(name: str, words: tuple[str, ...]) -> int:
@@ -349,7 +380,7 @@ def exec_command(name: str, words: tuple[str, ...]) -> int:
     return output.code
 
 
-@command.command("down")
+@command.command("down", epilog=_examples("ipsecanalyze lab down", "ipsecanalyze lab down --all"))
 @_LAB
 @click.option("--all", "all_of_them", is_flag=True, help="All labs.")
 def down(lab: str | None, all_of_them: bool) -> int:
@@ -363,7 +394,7 @@ def down(lab: str | None, all_of_them: bool) -> int:
     return _remove(engine, dict.fromkeys(labs, ""))
 
 
-@command.command("gc")
+@command.command("gc", epilog=_examples("ipsecanalyze lab gc"))
 def gc() -> int:
     """Remove labs that nobody wants any more: whose time is over, or whose run was killed."""
     engine = _connect()
