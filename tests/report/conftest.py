@@ -14,6 +14,7 @@ from ipsecanalyze.documents import flows_document, messages_document, summary_do
 from ipsecanalyze.errors import Notice
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.esp.sequence import SequenceState
+from ipsecanalyze.findings import Certainty, Finding, Severity
 from ipsecanalyze.sa.records import (
     Algorithm,
     ChildSa,
@@ -148,16 +149,16 @@ def make_analysis() -> Callable[[str], Any]:
             flows=flows,
             messages=[make_message(sa, text), make_message(sa, text, retransmission_of=3), make_message(None, text)],
             findings=[
-                SimpleNamespace(
+                Finding(
                     slug="weak-group",
-                    severity="high",
-                    certainty="observed",
+                    severity=Severity.HIGH,
+                    certainty=Certainty.OBSERVED,
                     subject="ike-1",
-                    frames=[3],
+                    frames=(3,),
                     title=text,
                     explanation=text,
                     remedy=text,
-                    references=["RFC 8247 §2.4"],
+                    references=("RFC 8247 §2.4",),
                 )
             ],
             notices=[Notice("limit-half-open", text)],
