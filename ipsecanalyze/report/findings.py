@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from ipsecanalyze.report.console import make_console
-from ipsecanalyze.report.lines import Column, Facts, Line, Lines
+from ipsecanalyze.report.lines import Column, Facts, Line, Lines, Paragraph
 from ipsecanalyze.report.text import integer, octets, plural, terminal
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["AuditText", "DiagnosisText", "told"]
 
 _SEVERITIES = ("critical", "high", "medium", "low", "info")
-_INDENT = 2
 _COUNTED: tuple[Literal["ike", "esp", "ah"], ...] = ("ike", "esp", "ah")
 _GRADE_STYLES = {"A": "good", "B": "good", "C": "notice", "D": "bad", "E": "bad", "F": "bad"}
 
@@ -101,9 +99,9 @@ def told(findings: Sequence[FindingEntry], captures: Sequence[Mapping[str, objec
         evidence += [terminal(reference) for reference in finding["references"]]
         yield Group(
             head,
-            Padding(Text(terminal(finding["explanation"])), (0, 0, 0, _INDENT)),
-            Padding(Text.assemble(("→ ", "arrow"), terminal(finding["remedy"])), (0, 0, 0, _INDENT)),
-            Padding(Facts(evidence, style="quiet"), (0, 0, 0, _INDENT)),
+            Paragraph(Text(terminal(finding["explanation"]))),
+            Paragraph(Text.assemble(("→ ", "arrow"), terminal(finding["remedy"]))),
+            Paragraph(Text(" · ".join(evidence), style="quiet")),
         )
 
 
@@ -148,6 +146,8 @@ def _conclusion(document: DiagnosisDocument | AuditDocument, what: str) -> Rende
     else:
         parts.append(Text(f"Nothing {what} was found.", style="good"))
         parts.append(Text("Looked for:", style="label"))
-        parts.append(Padding(Facts(checked, ", ", style="quiet"), (0, 0, 0, _INDENT)))
-    parts += (Text.assemble(("Not seen: ", "notice"), terminal(limit), ".") for limit in document["limits"])
+        parts.append(Paragraph(Text(", ".join(checked), style="quiet")))
+    parts += (
+        Paragraph(Text.assemble(("Not seen: ", "notice"), terminal(limit), "."), 0) for limit in document["limits"]
+    )
     return Group(*parts)

@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 
-__all__ = ["Column", "Facts", "Line", "Lines"]
+__all__ = ["Column", "Facts", "Line", "Lines", "Paragraph"]
 
 _GAP = 2
 
@@ -121,3 +121,17 @@ class Facts:
         longest = max((Text(fact).cell_len for fact in self.facts), default=0)
         whole = Text(self.separator.join(self.facts)).cell_len
         return Measurement(min(longest, options.max_width), min(whole, options.max_width))
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A renderable of running text, indented as a whole, without blanks at the ends of its lines."""
+
+    text: Text
+    indent: int = 2
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Rich's protocol."""
+        for line in self.text.wrap(console, max(options.max_width - self.indent, 20)):
+            line.rstrip()
+            yield Text(" " * self.indent).append_text(line)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from rich.padding import Padding
 from rich.text import Text
 
 from ipsecanalyze.report.console import make_console
+from ipsecanalyze.report.lines import Paragraph
 
 if TYPE_CHECKING:
     from ipsecanalyze.findings.catalog import Page
@@ -27,6 +27,6 @@ def print_page(page: Page, stream: TextIO) -> None:
     ):
         console.print()
         console.print(Text(label, style="label"))
-        console.print(Padding(Text(" ".join(text.split())), (0, 0, 0, 2)))
+        console.print(Paragraph(Text(" ".join(text.split()))))
     console.print()
     console.print(Text(" · ".join(page.references), style="quiet"))
