@@ -18,7 +18,7 @@ from ipsecanalyze.esp.lateness import REPLAY_WINDOWS
 __all__ = ["MOST_DATAGRAMS", "Copy", "Gap", "Late", "Trace", "key_of", "trace", "wants_trace"]
 
 #: Datagrams of a capture that are looked at again.
-MOST_DATAGRAMS = 2_000_000
+MOST_DATAGRAMS = 500_000
 #: Flows that are looked at again, and packets remembered of all of them.
 _MOST_FLOWS = 2_000
 _MOST_REMEMBERED = 1_000_000
@@ -77,6 +77,8 @@ class Trace:
     """What was seen of one flow in one capture."""
 
     capture: int
+    packets: int = 0
+    """Packets that were looked at again."""
     copies: list[Copy] = field(default_factory=list)
     copy_count: int = 0
     near_copies: int = 0
@@ -156,6 +158,7 @@ class _Tracer:
     def take(self, datagram: Datagram, number: int, *, room: bool) -> bool:
         """Take the flow's next packet; returns whether it is remembered, which it is only where there is `room`."""
         found = self.trace
+        found.packets += 1
         if datagram.truncated and len(found.cut_frames) < _MOST_EXAMPLES:
             found.cut_frames.append(datagram.frame)
         if datagram.fragments > 1 and len(found.fragment_frames) < _MOST_EXAMPLES:

@@ -34,8 +34,11 @@ _LEAST_WINDOW = 32
 
 def lost_packets(flow: Flow) -> int:
     """Numbers that are absent, without those that large jumps of the counter passed over."""
-    jumped = sum(jump.after - jump.before - 1 for jump in flow.sequence.breaks if jump.after > jump.before)
-    return max(flow.sequence.lost - jumped, 0)
+    sequence = flow.sequence
+    if not sequence.loss_bursts:
+        return 0
+    jumped = sum(jump.after - jump.before - 1 for jump in sequence.breaks if jump.after > jump.before)
+    return max(sequence.lost - jumped, 0)
 
 
 def esp_loss(case: Case) -> Iterator[Finding]:
@@ -249,10 +252,11 @@ def replay_window_exceeded(case: Case) -> Iterator[Finding]:
         if sequence.largest_lateness < _LEAST_WINDOW or case.began_anew(flow) or flow.is_inferred:
             continue
         found = case.trace_of(flow)
-        if found is not None:
-            dropped, frames = found.late_outside, [one.frame for one in found.late if one.behind >= _LEAST_WINDOW]
-        elif not sequence.duplicates:
-            dropped, frames = sequence.outside_window, []
+        frames = [one.frame for one in found.late if one.behind >= _LEAST_WINDOW] if found else []
+        if not sequence.duplicates:
+            dropped = sequence.outside_window
+        elif found is not None:
+            dropped = found.late_outside  # without copies, in the packets that were looked at again
         else:
             continue
         if not dropped[_LEAST_WINDOW]:
@@ -270,7 +274,8 @@ def replay_window_exceeded(case: Case) -> Iterator[Finding]:
                 f"{sequence.reordered:,} of {count_of(sequence.unique, 'packet')} of {flow.protocol} "
                 f"{spi_text(flow.spi)} came out of order, up to {most:,} numbers behind the highest. A receiver drops "
                 f"what lies to the left of its anti-replay window; as they came by here, so many for each window size: "
-                f"{windows}."
+                f"{windows}"
+                f"{'' if not sequence.duplicates or (found and found.packets == flow.packets) else ', at least'}."
             ),
             remedy=(
                 f"Set the replay window of {flow.destination} to {enough:,} or more packets, and find what delays "

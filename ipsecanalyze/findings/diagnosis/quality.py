@@ -325,10 +325,9 @@ def capture_drops(case: Case) -> Iterator[Finding]:
 def _dropped_flows(case: Case) -> dict[int, list[Flow]]:
     """Flows that have holes where they are sent."""
     dropped: dict[int, list[Flow]] = defaultdict(list)
+    cooked = {index for index, facts in enumerate(case.captures) if _COOKED.intersection(facts.link_types)}
     for flow in case.flows:
-        if flow.capture >= len(case.captures) or not flow.sequence.lost or case.began_anew(flow):
-            continue
-        if not _COOKED.intersection(case.captures[flow.capture].link_types):
+        if flow.capture not in cooked or not flow.sequence.loss_bursts or case.began_anew(flow):
             continue
         if _INITIAL_TTLS.issuperset(flow.ttls):
             dropped[flow.capture].append(flow)
