@@ -93,7 +93,7 @@ class Wire:
     def put(self, protocol: int, ends: tuple[str, str], payload: bytes, *, after_ms: float = 20) -> int:
         """Add a packet; its frame number."""
         self.time_ns += int(after_ms * 1_000_000)
-        head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), len(self.records), 0, 64, protocol, 0)
+        head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), len(self.records) & 0xFFFF, 0, 64, protocol, 0)
         addresses = socket.inet_aton(ends[0]) + socket.inet_aton(ends[1])
         self.records.append((self.time_ns, head + addresses + payload))
         return len(self.records)

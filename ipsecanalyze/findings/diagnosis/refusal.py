@@ -42,8 +42,10 @@ class _Known:
     groups: list[str] = field(default_factory=list)
 
     def add(self, suites: Sequence[Sequence[Algorithm]], where: str) -> None:
-        if suites and len(self.where) < _KNOWN:
-            self.suites += [list(suite) for suite in suites]
+        """Take what was seen once more; what is known already adds nothing."""
+        new = [list(suite) for suite in suites[:_KNOWN] if list(suite) not in self.suites]
+        if new and len(self.where) < _KNOWN:
+            self.suites += new
             self.where.append(where)
 
 
