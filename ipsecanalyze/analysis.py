@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Analysis", "Analyzer", "Path", "analyze"]
 
+#: Packets that are quickly read again, for the frames of what the flows have counted.
+_FEW_PACKETS = 50_000
+
 #: A file's path, or "-" for standard input.
 Path = str | os.PathLike[str]
 
@@ -66,9 +69,18 @@ class Analysis:
 
     @property
     def findings(self) -> list[Finding]:
-        """What is wrong or weak, worst first: `diagnose()` and `audit()` by the default profile, looked for once."""
+        """What is wrong or weak, worst first: `diagnose()` and `audit()` by the default profile, looked for once.
+
+        Captures of more than 50,000 packets are not read again for it: `diagnose()` names more frames there.
+        """
         if self._findings is None:
-            both = [*self.diagnose(), *self.audit()]
+            from ipsecanalyze.findings.audit.profile import load_profile
+            from ipsecanalyze.findings.find import audit, diagnose
+
+            case = self.case()
+            if sum(facts.packets for facts in self.captures) > _FEW_PACKETS:
+                case.look_again = None
+            both = [*diagnose(case), *audit(case, load_profile())]
             self._findings = sorted(both, key=lambda finding: -finding.severity.rank)
         return self._findings
 

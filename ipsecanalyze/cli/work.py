@@ -57,6 +57,7 @@ def read_captures(reading: Reading, *, output: str | None) -> tuple[Analysis | N
 def _load_reports() -> None:
     """Load what the result will be written with, while the captures are read: the C core leaves a core for it."""
     with suppress(ImportError):
+        import_module("ipsecanalyze.findings.find")
         import_module("ipsecanalyze.documents")
         import_module("ipsecanalyze.report.terminal")
 
