@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import Negotiation, negotiations
@@ -28,6 +28,8 @@ _KINDS: Final = {
     "weak-integrity": "integrity protection",
     "weak-key-exchange": "key exchange",
 }
+_BARE: Final = ("null-encryption", "no-integrity")
+Judged: TypeAlias = list[tuple[Algorithm, Cell]]
 _AEAD_PARTS: Final = ("_GCM_", "_CCM_", "CHACHA20_POLY1305", "NULL_AUTH_AES_GMAC", "_MGM_")
 _NULL: Final = ("ENCR_NULL", "ENCR_NULL_AUTH_AES_GMAC")
 
@@ -49,52 +51,82 @@ class _Weak:
     severity: Severity
     better: list[str]
     """What the profile wants instead."""
-    judged: list[tuple[Algorithm, Cell]]
+    judged: Judged
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What is to be said of a suite and its offer, whoever negotiated it."""
+
+    chosen: list[tuple[str, Severity, list[str], Judged, tuple[str, ...]]]
+    """(slug, severity, what the profile wants instead, algorithms with their cells, their names)."""
+    offered: Judged
+    offered_names: tuple[str, ...]
+
+
+class _Judge:
+    """Judges negotiations by a profile, each suite once: captures repeat a few suites a hundred thousand times."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        # The lists live as long as the case: suites are shared among IKE SAs (`sa/algorithms.py`).
+        self._known: dict[tuple[int, int, str, int], _Verdict] = {}
+
+    def of(self, one: Negotiation) -> _Verdict:
+        """The verdict on what was chosen and offered."""
+        key = id(one.chosen), id(one.offered), one.protocol, year_of(one.time_ns)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._judge(one, key[3])
+        return known
+
+    def _judge(self, one: Negotiation, year: int) -> _Verdict:
+        chosen = []
+        for slug, judged in self._by_slug(one, one.chosen, year).items():
+            better = self._profile.wanted(table_of(judged[0][0], one.protocol) or "", year)
+            chosen.append((slug, _worst(judged), better, judged, _names(judged)))
+        taken = set(one.chosen)
+        rest = [algorithm for algorithm in one.offered if algorithm not in taken]
+        spare = [pair for judged in self._by_slug(one, rest, year).values() for pair in judged]
+        spare += [(algorithm, Cell()) for algorithm in rest if algorithm.type == "ENCR" and is_null(algorithm.name)]
+        return _Verdict(chosen, spare, _names(spare))
+
+    def _by_slug(self, one: Negotiation, algorithms: Sequence[Algorithm], year: int) -> dict[str, Judged]:
+        found: dict[str, Judged] = {}
+        for algorithm in algorithms:
+            cell = cell_of(self._profile, algorithm, one.protocol, year)
+            if severity_of(cell) is not None:
+                found.setdefault(_SLUGS.get(algorithm.type, "weak-key-exchange"), []).append((algorithm, cell))
+        return found
 
 
 def weak_algorithms(case: Case, profile: Profile) -> Iterator[Finding]:
     """Chosen and offered algorithms by the profile, NULL encryption, missing integrity."""
-    chosen: Gathering[_Weak] = Gathering()
-    offered: Gathering[_Weak] = Gathering()
-    bare: Gathering[_Weak] = Gathering()
-    for one in negotiations(case):
-        year = year_of(one.time_ns)
+    judge = _Judge(profile)
+    by_slug: dict[str, Gathering[_Weak]] = {slug: Gathering() for slug in (*_KINDS, "weak-offer", *_BARE)}
+    kept = list(negotiations(case))  # so that no suite's id is given to another one
+    for one in kept:
+        verdict = judge.of(one)
         sides = frozenset(one.sides)
-        for slug, judged in _by_slug(profile, one, one.chosen, year):
-            weak = _Weak(
-                one, slug, _worst(judged), profile.wanted(table_of(judged[0][0], one.protocol) or "", year), judged
-            )
-            names = tuple(algorithm_text(algorithm) for algorithm, _ in judged)
-            chosen.add((slug, one.protocol, sides, names), weak, one.subject, one.choice)
-        taken = set(one.chosen)
-        rest = [algorithm for algorithm in one.offered if algorithm not in taken]
-        spare = [pair for _, judged in _by_slug(profile, one, rest, year) for pair in judged]
-        spare += [(algorithm, Cell()) for algorithm in rest if algorithm.type == "ENCR" and is_null(algorithm.name)]
-        if spare:
-            weak = _Weak(one, "weak-offer", Severity.LOW, [], spare)
-            names = tuple(algorithm_text(algorithm) for algorithm, _ in spare)
-            offered.add((one.protocol, one.sides, names), weak, one.subject, one.offer)
+        for slug, severity, better, judged, names in verdict.chosen:
+            weak = _Weak(one, slug, severity, better, judged)
+            by_slug[slug].add((one.protocol, sides, names), weak, one.subject, one.choice)
+        if verdict.offered:
+            weak = _Weak(one, "weak-offer", Severity.LOW, [], verdict.offered)
+            by_slug["weak-offer"].add((one.protocol, one.sides, verdict.offered_names), weak, one.subject, one.offer)
         for slug, severity in _bare(one):
             weak = _Weak(one, slug, severity, [], [])
-            names = tuple(map(algorithm_text, one.chosen))
-            bare.add((slug, sides, names), weak, one.subject, one.choice)
-    yield from map(_chosen_finding, chosen)
-    yield from map(_offer_finding, offered)
-    yield from map(_bare_finding, bare)
+            by_slug[slug].add((sides, _names([(each, Cell()) for each in one.chosen])), weak, one.subject, one.choice)
+    for slug, gathering in by_slug.items():
+        make = _offer_finding if slug == "weak-offer" else _bare_finding if slug in _BARE else _chosen_finding
+        yield from gathering.findings(make)
 
 
-def _by_slug(
-    profile: Profile, one: Negotiation, algorithms: Sequence[Algorithm], year: int
-) -> Iterator[tuple[str, list[tuple[Algorithm, Cell]]]]:
-    found: dict[str, list[tuple[Algorithm, Cell]]] = {}
-    for algorithm in algorithms:
-        cell = cell_of(profile, algorithm, one.protocol, year)
-        if severity_of(cell) is not None:
-            found.setdefault(_SLUGS.get(algorithm.type, "weak-key-exchange"), []).append((algorithm, cell))
-    yield from found.items()
+def _names(judged: Judged) -> tuple[str, ...]:
+    return tuple(algorithm_text(algorithm) for algorithm, _ in judged)
 
 
-def _worst(judged: list[tuple[Algorithm, Cell]]) -> Severity:
+def _worst(judged: Judged) -> Severity:
     severities = [severity_of(cell, algorithm.name) for algorithm, cell in judged]
     return max((one for one in severities if one is not None), key=lambda one: one.rank, default=Severity.LOW)
 

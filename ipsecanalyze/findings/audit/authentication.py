@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from ipsecanalyze.findings.audit.gather import Gathering
+from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import Spot, choice_record, offer_record
 from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.audit.verdict import cell_text, severity_of, year_of
@@ -50,9 +50,10 @@ def aggressive_mode_psk(case: Case, profile: Profile) -> Iterator[Finding]:
         if sa.mode is Mode.AGGRESSIVE and _method_v1(sa).endswith(("PRE_SHARED_KEY", "PRE_SHARED")):
             key = sa.initiator.address, sa.responder.address
             found.add(key, sa, sa.id, _spot_of(offer_record, case, sa), _spot_of(choice_record, case, sa))
-    for group in found:
+
+    def told(group: Group[IkeSa]) -> Finding:
         sa = group.first
-        yield Finding(
+        return Finding(
             slug="aggressive-mode-psk",
             severity=Severity.HIGH,
             certainty=Certainty.OBSERVED,
@@ -68,6 +69,8 @@ def aggressive_mode_psk(case: Case, profile: Profile) -> Iterator[Finding]:
             references=("RFC 2409 §5.4", "CVE-2002-1623"),
             capture=group.capture,
         )
+
+    yield from found.findings(told)
 
 
 def _spot_of(find: Callable[[Case, IkeSa], MessageRecord | None], case: Case, sa: IkeSa) -> Callable[[], Spot | None]:
@@ -91,9 +94,10 @@ def weak_authentication(case: Case, profile: Profile) -> Iterator[Finding]:
             for way, spot in _ways_v2(case, sa, profile):
                 sides = sa.initiator.address, sa.responder.address
                 found.add((way.title, *sides), way, sa.id, lambda spot=spot: spot)  # type: ignore[misc]
-    for group in found:
+
+    def told(group: Group[_Way]) -> Finding:
         way = group.first
-        yield Finding(
+        return Finding(
             slug="weak-authentication",
             severity=way.severity,
             certainty=Certainty.OBSERVED,
@@ -106,6 +110,8 @@ def weak_authentication(case: Case, profile: Profile) -> Iterator[Finding]:
             references=way.references,
             capture=group.capture,
         )
+
+    yield from found.findings(told)
 
 
 def _way_v1(sa: IkeSa) -> _Way | None:

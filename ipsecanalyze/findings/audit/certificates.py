@@ -66,7 +66,7 @@ def certificates(case: Case, profile: Profile) -> Iterator[Finding]:
             for seen in judged[key]:
                 spot = record.datagram.capture, record.datagram.frame
                 found.add((key, seen.slug, seen.fault), seen, sa.id, lambda spot=spot: spot)  # type: ignore[misc]
-    yield from map(_finding, found)
+    yield from found.findings(_finding)
 
 
 def _records(case: Case) -> Iterator[MessageRecord]:

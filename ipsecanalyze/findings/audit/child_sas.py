@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ipsecanalyze.esp.flow import Flow
-from ipsecanalyze.findings.audit.gather import Gathering
+from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import OpenedOffers, algorithms_of_flow
 from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.audit.verdict import SMALL_BLOCKS, severity_of, year_of
@@ -48,12 +48,13 @@ def no_pfs(case: Case, profile: Profile) -> Iterator[Finding]:
         sides = frozenset((answer.record.datagram.source, answer.record.datagram.destination))
         where = [lambda spot=spot: spot for spot in spots]
         found.add((exchange, sides), (child, answer.time_ns, " and ".join(sorted(sides))), child.id, *where)
-    for group in found:
+
+    def told(group: Group[tuple[ChildSa, int, str]]) -> Finding:
         child, time_ns, sides_text = group.first
         cell = profile.cell("requirements", "pfs", year=year_of(time_ns))
         wanted = severity_of(cell) is not None or cell.status.value in ("must", "should", "should+")
         clauses = (cell.clause, "RFC 7296 §1.3.1") if cell.clause else ("RFC 7296 §1.3.1", "RFC 2409 §5.5")
-        yield Finding(
+        return Finding(
             slug="no-pfs",
             severity=Severity.MEDIUM if wanted else Severity.LOW,
             certainty=Certainty.OBSERVED,
@@ -68,6 +69,8 @@ def no_pfs(case: Case, profile: Profile) -> Iterator[Finding]:
             references=clauses,
             capture=group.capture,
         )
+
+    yield from found.findings(told)
 
 
 def no_esn(case: Case, profile: Profile) -> Iterator[Finding]:

@@ -51,8 +51,8 @@ def identity_exposed(case: Case, profile: Profile) -> Iterator[Finding]:
                 if names:
                     spot = record.datagram.capture, record.datagram.frame
                     authorities.add((*sides, names), _Told(sa, names), sa.id, lambda spot=spot: spot)  # type: ignore[misc]
-    yield from map(_identity, identities)
-    yield from map(_authority, authorities)
+    yield from identities.findings(_identity)
+    yield from authorities.findings(_authority)
 
 
 def _first_clear(
@@ -127,9 +127,10 @@ def implementation_exposed(case: Case, profile: Profile) -> Iterator[Finding]:
             if names:
                 key = peer.address, names
                 found.add(key, key, sa.id, _where(case, sa, VendorIdPayload, side=side))
-    for group in found:
+
+    def told(group: Group[tuple[str, tuple[str, ...]]]) -> Finding:
         address, names = group.first
-        yield Finding(
+        return Finding(
             slug="implementation-exposed",
             severity=Severity.INFO,
             certainty=Certainty.OBSERVED,
@@ -144,6 +145,8 @@ def implementation_exposed(case: Case, profile: Profile) -> Iterator[Finding]:
             references=("RFC 7296 §3.12",),
             capture=group.capture,
         )
+
+    yield from found.findings(told)
 
 
 def _software(peer: Peer) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ipsecanalyze.findings.audit.negotiated import Spot
-from ipsecanalyze.findings.model import MOST_FRAMES
+from ipsecanalyze.findings.model import MOST_FRAMES, Finding
 
 __all__ = ["MOST_GROUPS", "Gathering", "Group"]
 
@@ -64,6 +64,14 @@ class Gathering(Generic[_T]):
         if len(self._groups) <= MOST_GROUPS and len(group.spots) < MOST_FRAMES:
             group.spots += [spot for find in where if (spot := find()) is not None]
         return group
+
+    def findings(self, make: Callable[[Group[_T]], Finding]) -> Iterator[Finding]:
+        """A finding for each group; behind those that are shown the last one again, as the rest are only counted."""
+        last: Finding | None = None
+        for number, group in enumerate(self._groups.values()):
+            if last is None or number < MOST_GROUPS:
+                last = make(group)
+            yield last
 
     def __iter__(self) -> Iterator[Group[_T]]:
         return iter(self._groups.values())

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from ipsecanalyze.capture.packet import DatagramKind
 from ipsecanalyze.esp.flow import Flow, FlowKey
-from ipsecanalyze.findings.audit.gather import Gathering
+from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import algorithms_of_flow
 from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.audit.walk import encrypted_octets
@@ -46,7 +46,8 @@ def iv_reuse(case: Case, profile: Profile) -> Iterator[Finding]:
     found: Gathering[_Repeat] = Gathering()
     _in_ike(case, found)
     _in_esp(case, found)
-    for group in found:
+
+    def told(group: Group[_Repeat]) -> Finding:
         one = group.first
         meaning = (
             "With this cipher both packets hide behind the same key stream: their XOR is that of their contents, and "
@@ -54,7 +55,7 @@ def iv_reuse(case: Case, profile: Profile) -> Iterator[Finding]:
             if one.is_stream
             else "With CBC it tells whether the contents begin alike, and IVs that repeat are not unpredictable."
         )
-        yield Finding(
+        return Finding(
             slug="iv-reuse",
             severity=Severity.CRITICAL if one.is_stream else Severity.MEDIUM,
             certainty=Certainty.OBSERVED,
@@ -68,6 +69,8 @@ def iv_reuse(case: Case, profile: Profile) -> Iterator[Finding]:
             references=("RFC 4106 §2", "RFC 7296 §3.14"),
             capture=group.capture,
         )
+
+    yield from found.findings(told)
 
 
 def _cipher(algorithms: list[Algorithm]) -> tuple[str, bool, int] | None:

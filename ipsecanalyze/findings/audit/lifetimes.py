@@ -59,7 +59,7 @@ def long_lifetime(case: Case, profile: Profile) -> Iterator[Finding]:
                 Severity.LOW,
             )
             found.add((flow.source, flow.destination), long, subject, *ends)
-    yield from map(_finding, found)
+    yield from found.findings(_finding)
 
 
 def _of_ike(case: Case, sa: IkeSa, limit: Limit) -> Iterator[tuple[_Long, list[Callable[[], Spot | None]]]]:

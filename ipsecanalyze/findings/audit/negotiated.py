@@ -51,9 +51,13 @@ class Negotiation:
 def negotiations(case: Case) -> Iterator[Negotiation]:
     """All negotiations of a case: IKE SAs, Child SAs that keys revealed, flows that only their keys explain."""
     opened = OpenedOffers(case.messages)
+    # Offers are shared among IKE SAs (`sa/algorithms.py`), so what they list is worked out once for each.
+    listed: dict[int, Sequence[Algorithm]] = {}
     for sa in case.ike_sas:
         if sa.chosen or sa.offered:
-            yield _of_ike(case, sa, opened)
+            if id(sa.offered) not in listed:
+                listed[id(sa.offered)] = _each_once(algorithm for suite in sa.offered for algorithm in suite)
+            yield _of_ike(case, sa, opened, listed[id(sa.offered)])
     for child in case.child_sas:
         if child.chosen:
             yield _of_child(case, child, opened)
@@ -63,8 +67,7 @@ def negotiations(case: Case) -> Iterator[Negotiation]:
             yield _of_flow(flow)
 
 
-def _of_ike(case: Case, sa: IkeSa, opened: OpenedOffers) -> Negotiation:
-    offered = _each_once(algorithm for suite in sa.offered for algorithm in suite)
+def _of_ike(case: Case, sa: IkeSa, opened: OpenedOffers, offered: Sequence[Algorithm]) -> Negotiation:
     answer = opened.get(_IKE, sa.responder.spi)
     if not offered and answer is not None:
         # Made by a CREATE_CHILD_SA of the one before it: who asked is its initiator.

@@ -64,8 +64,8 @@ def nonces(case: Case, profile: Profile) -> Iterator[Finding]:
             first = before.record.datagram.capture, before.record.datagram.frame
             where = [lambda place=place: place for place in (first, spot)]
             reuses.add((before.record.datagram.source, datagram.source, hash(nonce)), reuse, values.sa.id, *where)
-    yield from map(_short, short)
-    yield from map(_reused, reuses)
+    yield from short.findings(_short)
+    yield from reuses.findings(_reused)
 
 
 def _least(sa: IkeSa) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.esp.guess import SuiteGuess
-from ipsecanalyze.findings.audit.gather import Gathering
+from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.case import Case, flow_subject, frames_of
 from ipsecanalyze.findings.inference import unencrypted_flows
@@ -27,10 +27,11 @@ def null_encryption(case: Case, profile: Profile) -> Iterator[Finding]:
     for flow, guess in unencrypted_flows(case.captures, flows):
         group = found.add(frozenset((flow.source, flow.destination)), (flow, guess), flow_subject(flow))
         group.octets += flow.octets
-    for group in found:
+
+    def told(group: Group[tuple[Flow, SuiteGuess]]) -> Finding:
         flow, guess = group.first
         frames = frames_of(guess.readable_frames)
-        yield Finding(
+        return Finding(
             slug="null-encryption",
             severity=Severity.CRITICAL,
             certainty=Certainty.INFERRED,
@@ -45,6 +46,8 @@ def null_encryption(case: Case, profile: Profile) -> Iterator[Finding]:
             references=("RFC 5879 §8", "RFC 2410 §2"),
             capture=flow.capture,
         )
+
+    yield from found.findings(told)
 
 
 def _is_known(case: Case, flow: Flow) -> bool:

@@ -66,9 +66,9 @@ def public_values(case: Case, profile: Profile) -> Iterator[Finding]:
                 reuses.add((before.record.datagram.source, sender, hash(value)), reuse, values.sa.id, *where)
             elif before.record.from_initiator is not values.record.from_initiator:
                 reflected.add(values.sa.id, reuse, values.sa.id, *where)
-    yield from map(_invalid, faults)
-    yield from map(_reflected, reflected)
-    yield from map(_reused, reuses)
+    yield from faults.findings(_invalid)
+    yield from reflected.findings(_reflected)
+    yield from reuses.findings(_reused)
 
 
 def _name(group: int | None) -> str:

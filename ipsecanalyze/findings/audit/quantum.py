@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ipsecanalyze.findings.audit.gather import Gathering
+from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import Spot, choice_record, offer_record
 from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.audit.verdict import year_of
@@ -44,13 +44,14 @@ def no_post_quantum(case: Case, profile: Profile) -> Iterator[Finding]:
 
         group = found.add(frozenset((sa.initiator.address, sa.responder.address)), sa, sa.id, offer, spot)
         group.octets += sum(flow.octets for flow in case.flows_of(sa))
-    for group in found:
+
+    def told(group: Group[IkeSa]) -> Finding:
         sa = group.first
         cell = profile.cell("requirements", "post-quantum", year=year_of(sa.last_time_ns))
         severities = {"must": Severity.HIGH, "should": Severity.MEDIUM}
         groups = ", ".join(algorithm.name for algorithm in sa.chosen if algorithm.type == "KE") or "its key exchange"
         says = f" {cell.clause}: {cell.note}." if cell.note else ""
-        yield Finding(
+        return Finding(
             slug="no-post-quantum",
             severity=severities.get(cell.status.value, Severity.INFO),
             certainty=Certainty.OBSERVED,
@@ -67,6 +68,8 @@ def no_post_quantum(case: Case, profile: Profile) -> Iterator[Finding]:
             references=(cell.clause, "RFC 9370 §1", "RFC 8784 §1") if cell.clause else ("RFC 9370 §1", "RFC 8784 §1"),
             capture=group.capture,
         )
+
+    yield from found.findings(told)
 
 
 def _is_protected(sa: IkeSa) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from ipsecanalyze.findings.audit.gather import Gathering
+from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import Spot, choice_record, offer_record
 from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.audit.verdict import algorithm_text, cell_of, severity_of, year_of
@@ -57,8 +57,9 @@ class _Weaker(NamedTuple):
 def downgrade_possible(case: Case, profile: Profile) -> Iterator[Finding]:
     """A stronger algorithm was offered than was chosen."""
     found: Gathering[_Weaker] = Gathering()
+    known: dict[tuple[int, int, int], tuple[_Pairs, bool]] = {}
     for sa in case.ike_sas:
-        weaker = _weaker(sa, profile) if sa.chosen and sa.offered else None
+        weaker = _weaker(sa, profile, known) if sa.chosen and sa.offered else None
         if weaker is None:
             continue
         names = tuple((one.name, other.name) for one, other in weaker.pairs)
@@ -73,7 +74,8 @@ def downgrade_possible(case: Case, profile: Profile) -> Iterator[Finding]:
 
         key = sa.initiator.address, sa.responder.address, names, weaker.asked
         found.add(key, weaker, sa.id, offer, choice)
-    for group in found:
+
+    def told(group: Group[_Weaker]) -> Finding:
         weaker = group.first
         sa = weaker.sa
         words = [f"{algorithm_text(one)} though {algorithm_text(other)} was offered" for one, other in weaker.pairs]
@@ -85,7 +87,7 @@ def downgrade_possible(case: Case, profile: Profile) -> Iterator[Finding]:
             if sa.version == "2.0"
             else "in IKEv1 the initiator's offer is covered by HASH_I, the responder's choice is not"
         )
-        yield Finding(
+        return Finding(
             slug="downgrade-possible",
             severity=Severity.MEDIUM if weaker.is_weak else Severity.INFO,
             certainty=Certainty.OBSERVED,
@@ -103,8 +105,29 @@ def downgrade_possible(case: Case, profile: Profile) -> Iterator[Finding]:
             capture=group.capture,
         )
 
+    yield from found.findings(told)
 
-def _weaker(sa: IkeSa, profile: Profile) -> _Weaker | None:
+
+_Pairs: TypeAlias = tuple[tuple[Algorithm, Algorithm], ...]
+
+
+def _weaker(sa: IkeSa, profile: Profile, known: dict[tuple[int, int, int], tuple[_Pairs, bool]]) -> _Weaker | None:
+    year = year_of(sa.first_time_ns)
+    # Suites are shared among IKE SAs (`sa/algorithms.py`), and live as long as these.
+    key = id(sa.chosen), id(sa.offered), year
+    if key not in known:
+        known[key] = _pairs(sa, profile, year)
+    pairs, is_weak = known[key]
+    asked = None
+    if sa.invalid_ke_rounds and sa.initiator.key_exchange_groups:
+        first, wanted = sa.initiator.key_exchange_groups[0], sa.invalid_ke_rounds[-1]
+        if _GROUPS.get(wanted, 999) < _GROUPS.get(first, 0):
+            asked = first, wanted
+    return _Weaker(sa, pairs, asked, is_weak) if pairs or asked is not None else None
+
+
+def _pairs(sa: IkeSa, profile: Profile, year: int) -> tuple[_Pairs, bool]:
+    """What was chosen with the strongest offered, where that is stronger; whether a choice is weak by the profile."""
     best: dict[str, tuple[int, Algorithm]] = {}
     for suite in sa.offered:
         for algorithm in suite:
@@ -118,16 +141,9 @@ def _weaker(sa: IkeSa, profile: Profile) -> _Weaker | None:
         top = best.get(algorithm.type)
         if strength is not None and top is not None and top[0] > strength:
             pairs.append((algorithm, top[1]))
-            severity = severity_of(cell_of(profile, algorithm, "IKE", year_of(sa.first_time_ns)))
+            severity = severity_of(cell_of(profile, algorithm, "IKE", year))
             is_weak = is_weak or (severity is not None and severity.rank >= Severity.MEDIUM.rank)
-    asked = None
-    if sa.invalid_ke_rounds and sa.initiator.key_exchange_groups:
-        first, wanted = sa.initiator.key_exchange_groups[0], sa.invalid_ke_rounds[-1]
-        if _GROUPS.get(wanted, 999) < _GROUPS.get(first, 0):
-            asked = first, wanted
-    if not pairs and asked is None:
-        return None
-    return _Weaker(sa, tuple(pairs), asked, is_weak)
+    return tuple(pairs), is_weak
 
 
 def no_flood_protection(case: Case, profile: Profile) -> Iterator[Finding]:

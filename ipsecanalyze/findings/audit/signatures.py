@@ -52,7 +52,7 @@ def weak_signature_hash(case: Case, profile: Profile) -> Iterator[Finding]:
         looks = _of_v1(case, sa, profile) if sa.version == "1.0" else _of_v2(case, sa, profile)
         for one, spot in looks:
             found.add((one.title, sa.initiator.address, sa.responder.address), one, sa.id, spot)
-    yield from map(_finding, found)
+    yield from found.findings(_finding)
 
 
 def _finding(group: Group[_Hash]) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ipsecanalyze.findings.audit.gather import Gathering
+from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.audit.verdict import cell_text, severity_of, year_of
 from ipsecanalyze.findings.case import Case
@@ -24,11 +24,12 @@ def ikev1_in_use(case: Case, profile: Profile) -> Iterator[Finding]:
                 for place in (0, 1)
             ]
             found.add((sa.initiator.address, sa.responder.address), sa, sa.id, *where)
-    for group in found:
+
+    def told(group: Group[IkeSa]) -> Finding:
         sa = group.first
         cell = profile.cell("version", "IKEv1", year=year_of(sa.first_time_ns))
         mode = f" in {sa.mode.value} mode" if sa.mode is not None else ""
-        yield Finding(
+        return Finding(
             slug="ikev1-in-use",
             severity=severity_of(cell) or Severity.MEDIUM,
             certainty=Certainty.OBSERVED,
@@ -42,3 +43,5 @@ def ikev1_in_use(case: Case, profile: Profile) -> Iterator[Finding]:
             references=tuple(dict.fromkeys((cell.clause, "RFC 9395 §3"))),
             capture=group.capture,
         )
+
+    yield from found.findings(told)
