@@ -156,6 +156,10 @@ class Case:
         """The Child SAs between the peers of an IKE SA, of this one or another, each with its IKE SA."""
         return self._children_between.get(_pair(sa), ())
 
+    def sure_frames(self, flow: Flow, frames: Iterable[int]) -> tuple[int, ...]:
+        """Frames that a flow tells as evidence: flows do not tell in which of several captures they are."""
+        return frames_of(frames) if len(self.captures) < 2 else frames_of(set(frames) & {flow.first_frame})
+
     def began_anew(self, flow: Flow) -> bool:
         """Whether a flow's counter began anew, and not only old packets came again."""
         if not flow.sequence.restarts:

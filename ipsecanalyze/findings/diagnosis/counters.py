@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.esp.opened import FlowOpening
-from ipsecanalyze.findings.case import Case, flow_subject, frames_of
+from ipsecanalyze.findings.case import Case, flow_subject
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.words import count_of, share, span, spi_text
 
@@ -47,7 +47,7 @@ def icv_failures(case: Case) -> Iterator[Finding]:
                 f"({share(opening.icv_wrong, opening.packets)}) have a wrong ICV. {verdict}"
             ),
             remedy=remedy,
-            frames=frames_of(() if some else (flow.first_frame, flow.last_frame)),
+            frames=case.sure_frames(flow, () if some else (flow.first_frame, flow.last_frame)),
             references=("RFC 4303 §3.4.4",) if flow.protocol == "ESP" else ("RFC 4302 §3.4.4",),
             capture=flow.capture,
         )
@@ -114,7 +114,7 @@ def sequence_exhaustion(case: Case) -> Iterator[Finding]:
                 f"Negotiate extended sequence numbers (ESN) between {flow.source} and {flow.destination}, or rekey by "
                 "packets or octets before the counter ends, not only by time."
             ),
-            frames=frames_of((flow.first_frame, flow.last_frame)),
+            frames=case.sure_frames(flow, (flow.first_frame, flow.last_frame)),
             references=("RFC 4303 §3.3.3", "RFC 4303 §2.2.1"),
             capture=flow.capture,
         )
@@ -163,7 +163,7 @@ def sequence_restart(case: Case) -> Iterator[Finding]:
                 "whenever it "
                 "starts, is restored or takes over (RFC 6311 says how clusters carry counters on)."
             ),
-            frames=frames_of(jump.frame for jump in jumps),
+            frames=case.sure_frames(flow, (jump.frame for jump in jumps)),
             references=("RFC 4303 §3.3.3", "RFC 4106 §3.1"),
             capture=flow.capture,
         )

@@ -148,7 +148,7 @@ def loss_at_rekey(case: Case) -> Iterator[Finding]:
         hit = {bisect_left(rekeys, loss.time_ns - _AT_REKEY_NS) for loss in near}
         if lost < _AT_REKEY_LEAST or lost < _AT_REKEY_SHARE * total or len(hit) < _REKEYS:
             continue
-        whole = max(sa.last_time_ns - sa.first_time_ns, 1)
+        whole, capture = max(sa.last_time_ns - sa.first_time_ns, 1), near[0].flow.capture
         if len(rekeys) * 2 * _AT_REKEY_NS > whole / 2:
             continue  # the rekeys are so close that everything is near one
         yield Finding(
@@ -169,9 +169,9 @@ def loss_at_rekey(case: Case) -> Iterator[Finding]:
                 f"Let {sa.initiator.address} and {sa.responder.address} keep the old inbound SA for some seconds after "
                 "the rekey (strongSwan: charon.delete_rekeyed_delay), and rekey well before the hard lifetime ends."
             ),
-            frames=frames_of(frame for loss in near for frame in loss.frames),
+            frames=frames_of(frame for loss in near if loss.flow.capture == capture for frame in loss.frames),
             references=("RFC 7296 §2.8",),
-            capture=near[0].flow.capture,
+            capture=capture,
         )
 
 

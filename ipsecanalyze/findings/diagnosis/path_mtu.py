@@ -24,12 +24,12 @@ def path_mtu(case: Case) -> Iterator[Finding]:
     for flow in case.flows:
         refused = [(frame, text) for frame, text in flow.icmp_errors if text.startswith(_TOO_BIG)]
         if refused:
-            yield _refused(flow, refused)
+            yield _refused(case, flow, refused)
         elif flow.ip_fragments:
             yield _fragmented(case, flow)
 
 
-def _refused(flow: Flow, refused: list[tuple[int, str]]) -> Finding:
+def _refused(case: Case, flow: Flow, refused: list[tuple[int, str]]) -> Finding:
     mtus = sorted({int(found[1]) for _, text in refused if (found := _MTU.search(text))})
     mtu = f" of {mtus[0]:,} octets" if mtus else ""
     largest = flow.sizes.maximum or 0
@@ -48,7 +48,7 @@ def _refused(flow: Flow, refused: list[tuple[int, str]]) -> Finding:
             "messages and passes them on to the hosts."
         ),
         remedy=_remedy(flow, mtus[0] if mtus else None),
-        frames=frames_of(frame for frame, _ in refused),
+        frames=case.sure_frames(flow, (frame for frame, _ in refused)),
         references=("RFC 4301 §8.2", "RFC 1191"),
         capture=flow.capture,
     )

@@ -123,12 +123,20 @@ def _sides(case: Case) -> dict[int, _Sides]:
 
 def _add_flow_sides(case: Case, sides: dict[int, _Sides]) -> None:
     with_ike = set(sides)
+    reach: dict[int, int] = {}
     for flow in case.flows:
         if case.flows_between(flow.destination, flow.source):
-            sides.setdefault(flow.capture, _Sides()).whole = True
+            reach[flow.capture] = max(reach.get(flow.capture, 0), flow.last_time_ns)
         elif flow.capture not in with_ike and flow.packets >= _FEW and not flow.is_inferred:
             found = sides.setdefault(flow.capture, _Sides())
-            found.one_way.setdefault((flow.source, flow.destination), [flow.first_frame, flow.last_frame])
+            ends = case.sure_frames(flow, (flow.first_frame, flow.last_frame))
+            found.one_way.setdefault((flow.source, flow.destination), [*ends])
+    latest = 0
+    for index, facts in enumerate(case.captures):
+        # Flows that began in an earlier capture go on in later ones.
+        if index in reach or (facts.first_time_ns is not None and facts.first_time_ns <= latest):
+            sides.setdefault(index, _Sides()).whole = True
+        latest = max(latest, reach.get(index, 0))
 
 
 # Cut packets

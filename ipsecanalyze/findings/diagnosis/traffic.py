@@ -25,6 +25,8 @@ _AROUND_NS = 10_000_000_000
 #: ESP that goes on for so long behind a new SA is not just on its way.
 _STALE_NS = 3_000_000_000
 _INVALID_SPI = 11
+#: First numbers up to this may be of a new SA of which the first packets were lost.
+_FIRST_NUMBERS = 32
 
 
 def no_esp_traffic(case: Case) -> Iterator[Finding]:
@@ -65,7 +67,7 @@ def no_esp_traffic(case: Case) -> Iterator[Finding]:
                 "traffic selectors there; if so, ESP is lost before this point. The capture filter must let `esp` and "
                 "`udp port 4500` through."
             ),
-            frames=frames_of(_made_by(sa)),
+            frames=_in_capture(case, sa, _made_by(sa)),
             references=("RFC 4301 §5.1",),
             capture=case.capture_of(sa),
         )
@@ -82,6 +84,15 @@ def _made_by(sa: IkeSa) -> Iterator[int]:
     for exchange in sa.exchanges:
         if exchange.name in ("IKE_AUTH", "Quick Mode"):
             yield from (*exchange.requests[:2], *exchange.responses[:2])
+
+
+def _in_capture(case: Case, sa: IkeSa, frames: Iterable[int]) -> tuple[int, ...]:
+    """Those of the frames that are in the capture of the SA's first message."""
+    capture = case.capture_of(sa)
+    if len(case.captures) < 2:
+        return frames_of(frames)
+    mine = {record.datagram.frame for record in case.messages_of(sa) if record.datagram.capture == capture}
+    return frames_of(mine.intersection(frames))
 
 
 # One way
@@ -129,7 +140,12 @@ def esp_one_way(case: Case) -> Iterator[Finding]:
                 f"it and here drops {carrier}: allow it, or force UDP encapsulation (NAT-T). If it does not, check the "
                 f"inbound counters, the route back and the firewall behind {destination}."
             ),
-            frames=frames_of(frame for one in flows for frame in (one.first_frame, one.last_frame)),
+            frames=frames_of(
+                frame
+                for one in flows
+                if one.capture == flow.capture
+                for frame in case.sure_frames(one, (one.first_frame, one.last_frame))
+            ),
             references=("RFC 4301 §5.2", "RFC 3948 §2.1"),
             capture=flow.capture,
         )
@@ -199,7 +215,7 @@ def _refused(case: Case) -> Iterator[Finding]:
                 f"deleted the SA without {to.address} hearing of it."
             ),
             remedy=_stale_remedy(to.address, by.address),
-            frames=frames_of(notify.frame for notify in notes),
+            frames=_in_capture(case, sa, (notify.frame for notify in notes)),
             references=("RFC 7296 §1.5", "RFC 7296 §2.4"),
             capture=case.capture_of(sa),
         )
@@ -207,49 +223,63 @@ def _refused(case: Case) -> Iterator[Finding]:
 
 def _stale(case: Case) -> Iterator[Finding]:
     """Flows that no IKE SA of the capture can have made, though it has all of their peers."""
-    first_made: dict[frozenset[str], IkeSa] = {}
-    whole: dict[str, bool] = {}
-    late: set[frozenset[str]] = set()
-    for sa in case.ike_sas:
-        pair = frozenset((sa.initiator.address, sa.responder.address))
-        if sa.started_late or sa.established_ns is None:
-            late.add(pair) if sa.started_late else None
-            continue
-        known = first_made.get(pair)
-        if known is None or (known.established_ns or 0) > sa.established_ns:
-            first_made[pair] = sa
+    made = _first_made(case.ike_sas)
     negotiated = _negotiated(case.child_sas)
-    whole = {sa.id: sa.decrypted for sa in case.ike_sas}
+    opened = {sa.id for sa in case.ike_sas if sa.decrypted}
+    stale: dict[tuple[str, str], list[tuple[Flow, IkeSa]]] = defaultdict(list)
     for flow in case.flows:
-        pair = frozenset((flow.source, flow.destination))
-        made = first_made.get(pair)
-        if made is None or pair in late or flow.is_inferred or made.established_ns is None:
+        sa = made.get(frozenset((flow.source, flow.destination)))
+        if sa is None or sa.established_ns is None or flow.is_inferred or flow.sequence.lowest <= _FIRST_NUMBERS:
             continue
-        before = flow.first_time_ns < made.first_time_ns and flow.sequence.lowest > 1
-        stays = flow.last_time_ns - made.established_ns
-        unknown = flow.spi not in negotiated and all(
-            whole.get(sa_id, False) for sa_id in {made.id, *([flow.ike_sa] if flow.ike_sa else [])}
-        )
-        if stays < _STALE_NS or not (before or (unknown and negotiated and flow.sequence.lowest > 1)):
-            continue
-        yield Finding(
-            slug="esp-unknown-spi",
-            severity=Severity.MEDIUM,
-            certainty=Certainty.INFERRED,
-            subject=flow_subject(flow),
-            title=f"{flow.source} goes on sending to {flow.destination} on an SA that was not negotiated here",
-            explanation=(
-                f"{flow.protocol} {spi_text(flow.spi)} from {flow.source} to {flow.destination} begins with number "
-                f"{flow.sequence.lowest:,}, before {made.id} between them was made, and goes on for {span(stays)} "
-                "after "
-                f"that ({count_of(flow.packets, 'packet')} in all). {flow.destination} has made its SAs anew, after a "
-                "restart perhaps, and drops what comes under the old one."
-            ),
-            remedy=_stale_remedy(flow.source, flow.destination),
-            frames=frames_of((flow.first_frame, flow.last_frame)),
-            references=("RFC 7296 §2.4",),
-            capture=flow.capture,
-        )
+        known = flow.spi in negotiated or sa.id not in opened or (flow.ike_sa or sa.id) not in opened
+        if flow.last_time_ns - sa.established_ns >= _STALE_NS and (flow.first_time_ns < sa.first_time_ns or not known):
+            stale[flow.source, flow.destination].append((flow, sa))
+    for (source, destination), flows in stale.items():
+        if (destination, source) in stale:
+            continue  # both sides use it: an older tunnel beside the new one
+        yield from (_stale_finding(case, flow, sa) for flow, sa in flows)
+
+
+def _first_made(ike_sas: Iterable[IkeSa]) -> dict[frozenset[str], IkeSa]:
+    """The first IKE SA between two addresses, where the capture has all of them from their beginnings."""
+    first: dict[frozenset[str], IkeSa] = {}
+    late: set[frozenset[str]] = set()
+    for sa in ike_sas:
+        pair = frozenset((sa.initiator.address, sa.responder.address))
+        if sa.started_late:
+            late.add(pair)
+        elif sa.established_ns is not None:
+            known = first.get(pair)
+            if known is None or known.first_time_ns > sa.first_time_ns:
+                first[pair] = sa
+    return {pair: sa for pair, sa in first.items() if pair not in late}
+
+
+def _stale_finding(case: Case, flow: Flow, sa: IkeSa) -> Finding:
+    stays = flow.last_time_ns - (sa.established_ns or 0)
+    when = (
+        f"begins before {sa.id} between them was made, with number {flow.sequence.lowest:,}, and goes on for "
+        f"{span(stays)} after that"
+        if flow.first_time_ns < sa.first_time_ns
+        else f"begins with number {flow.sequence.lowest:,}, under an SPI that nothing in {sa.id} negotiated"
+    )
+    return Finding(
+        slug="esp-unknown-spi",
+        severity=Severity.MEDIUM,
+        certainty=Certainty.INFERRED,
+        subject=flow_subject(flow),
+        title=f"{flow.source} goes on sending to {flow.destination} on an SA that was not negotiated here",
+        explanation=(
+            f"{flow.protocol} {spi_text(flow.spi)} from {flow.source} to {flow.destination} {when} "
+            f"({count_of(flow.packets, 'packet')} in all), and nothing of that age comes back. {flow.destination} "
+            "has made "
+            "its SAs anew, after a restart perhaps, and drops what comes under the old one."
+        ),
+        remedy=_stale_remedy(flow.source, flow.destination),
+        frames=case.sure_frames(flow, (flow.first_frame, flow.last_frame)),
+        references=("RFC 7296 §2.4",),
+        capture=flow.capture,
+    )
 
 
 def _negotiated(children: Iterable[ChildSa]) -> set[int]:
