@@ -49,8 +49,8 @@ WEAK = {
         *("MODP_1024", "MODP_1536", "CURVE25519"),
     },
     "bsi-tr-02102-3": {
-        *("ENCR_3DES", "ENCR_CHACHA20_POLY1305", "PRF_HMAC_SHA1", "SHA1", "AUTH_HMAC_SHA1_96"),
-        *("MODP_1024", "MODP_1536", "MODP_2048", "CURVE25519"),
+        *("ENCR_3DES", "PRF_HMAC_SHA1", "SHA1", "AUTH_HMAC_SHA1_96"),
+        *("MODP_1024", "MODP_1536", "MODP_2048"),
     },
     "cnsa-2.0": {
         *("ENCR_3DES", "ENCR_CHACHA20_POLY1305", "ENCR_AES_CBC-128", "ENCR_AES_GCM_16-128", "ENCR_AES_CCM_16-128"),
