@@ -10,6 +10,7 @@ from ipsecanalyze.findings.diagnosis import (
     eap,
     endings,
     flood,
+    fragments,
     icmp,
     initiation,
     liveness,
@@ -65,7 +66,7 @@ RULES: tuple[Rule, ...] = (
     Rule(nat.nat_detected, ("nat-detected",)),
     Rule(nat.mapping_changed, ("nat-mapping-changed",)),
     # Authentication and Child SAs
-    Rule(silence.answer_in_pieces, ("fragments-lost",), _PARTIAL),
+    Rule(fragments.answer_in_pieces, ("fragments-lost",), _PARTIAL),
     Rule(authentication.authentication_failed, ("authentication-failed",)),
     Rule(authentication.error_reply_encrypted, ("error-reply-encrypted",), _DROPPED),
     Rule(eap.stalled, ("eap-stalled",), _PARTIAL),

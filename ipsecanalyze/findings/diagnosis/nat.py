@@ -9,6 +9,7 @@ from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import Place, place, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.words import count_of, series
+from ipsecanalyze.ike.payloads import NatDetectionPayload
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import Exchange, IkeSa, Mode, Peer
 
@@ -99,7 +100,8 @@ def _evidence(case: Case, sa: IkeSa) -> Place:
         return place(case, sa, (n.frame for n in sa.notifies if n.type in (_SOURCE, _DESTINATION)))
     # RFC 3947 §3.2: in messages 3 and 4 of main mode, 2 and 3 of aggressive mode.
     first = [record for record in case.messages_of(sa)[:_BEGINNING] if record.retransmission_of is None]
-    return place_of(first[2:4] if sa.mode is Mode.MAIN else first[1:3])
+    likely = first[2:4] if sa.mode is Mode.MAIN else first[1:3]
+    return place_of(r for r in likely if any(isinstance(p, NatDetectionPayload) for p in r.message.payloads))
 
 
 def nat_t_disabled(case: Case) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ a peer that died. One silence gives one finding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,20 +16,24 @@ from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.diagnosis import eap
 from ipsecanalyze.findings.diagnosis.icmp import errors_of
 from ipsecanalyze.findings.diagnosis.liveness import dead_peer
-from ipsecanalyze.findings.evidence import fallen_back, place, place_of
+from ipsecanalyze.findings.evidence import fallen_back, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.words import span
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import Exchange, IkeSa, MessageRecord, Mode, Peer, State
 
-__all__ = ["answer_in_pieces", "unanswered"]
+__all__ = ["unanswered"]
 
 _AUTH = int(ikev2.ExchangeType.IKE_AUTH)
+_LATER = frozenset((int(ikev2.ExchangeType.CREATE_CHILD_SA), int(ikev2.ExchangeType.INFORMATIONAL)))
 _INITIAL = frozenset((int(ikev2.ExchangeType.IKE_SA_INIT), int(ikev2.ExchangeType.IKE_SESSION_RESUME)))
+_QUICK = int(ikev1.ExchangeType.QUICK_MODE)
 _PHASE_1 = frozenset((int(ikev1.ExchangeType.IDENTITY_PROTECTION), int(ikev1.ExchangeType.AGGRESSIVE)))
 #: A silence is told of from so long on, and after so many transmissions.
 _PATIENCE_NS = 2_000_000_000
 _LEAST_SENT = 2
+#: What is sent again so soon after is a copy (a mirror port), or a fragment of the same message.
+_APART_NS = 50_000_000
 #: A peer counts as dead after so many transmissions.
 _DEAD_SENT = 3
 #: Octets of IP from which on a path with tunnels or PPPoE is likely to need fragments.
@@ -119,7 +123,7 @@ def unanswered(case: Case) -> Iterator[Finding]:
         silence = _silence_v2(case, sa) if sa.version.startswith("2") else _silence_v1(case, sa)
         if silence is None or silence.sent < _LEAST_SENT or silence.waited_ns < _PATIENCE_NS:
             continue
-        if errors_of(sa):
+        if errors_of(sa) or _is_one_sided(silence, peers):
             continue  # an ICMP error says why: `icmp_rejected`
         found = _explain(silence, peers)
         if found is not None:
@@ -130,10 +134,8 @@ def _explain(silence: _Silence, peers: _Peers) -> Finding | None:
     if silence.kind in _INITIAL or silence.message == 1:
         return _first_message(silence, peers)
     sa = silence.sa
-    if silence.exchange is not None and silence.kind in (36, 37):
+    if silence.exchange is not None and silence.kind in _LATER:
         return _dead(silence) if silence.sent >= _DEAD_SENT else None
-    if sa.state is State.ESTABLISHED and silence.exchange is None:
-        return None
     exchange = silence.exchange
     missing = exchange is not None and exchange.fragments_seen < exchange.fragments_expected
     if missing or silence.ip_fragments > 1 or (silence.octets > _LARGE and not _in_fragments(silence)):
@@ -143,6 +145,13 @@ def _explain(silence: _Silence, peers: _Peers) -> Finding | None:
     if silence.kind == _AUTH and exchange is not None and eap.rounds_of(sa) > 1:
         return eap.unanswered(silence.case, sa, exchange, silence.told)
     return _stopped(silence)
+
+
+def _is_one_sided(silence: _Silence, peers: _Peers) -> bool:
+    """Whether the silent side must have answered before, and none of it is in the capture: then nobody is to blame."""
+    if silence.kind in _INITIAL or silence.message == 1 or peers.sends(silence.silent.address):
+        return False
+    return not any(e.answered or e.initiated_by_initiator is not silence.by_initiator for e in silence.sa.exchanges)
 
 
 def _in_fragments(silence: _Silence) -> bool:
@@ -162,9 +171,12 @@ def _silence_v2(case: Case, sa: IkeSa) -> _Silence | None:
         seen.add(side)
         if exchange.responses or not exchange.retransmissions:
             continue
-        found = place(case, sa, exchange.requests)
-        size = max(1, exchange.fragments_expected)
-        first = next((r for r in case.messages_of(sa) if r.datagram.frame == found.frames[0]), None)
+        # Frames count per capture: times tell those of several captures apart.
+        wanted, times = set(exchange.requests), range(exchange.first_time_ns, exchange.last_time_ns + 1)
+        sent = [r for r in case.messages_of(sa) if r.datagram.frame in wanted and r.datagram.time_ns in times]
+        found = place_of(sent)
+        if not sent:
+            continue
         return _Silence(
             case,
             sa,
@@ -172,17 +184,28 @@ def _silence_v2(case: Case, sa: IkeSa) -> _Silence | None:
             exchange.exchange_type,
             side,
             *found,
-            first,
-            -(-len(exchange.requests) // size) if exchange.fragments_expected == exchange.fragments_seen else
-            1 + exchange.retransmissions // max(1, exchange.fragments_seen),
+            sent[0],
+            _transmissions((exchange.first_time_ns, *exchange.retransmission_times_ns)),
             _waited(case, found.capture, exchange.first_time_ns),
             exchange,
-        )  # fmt: skip
+        )
     return None
 
 
+def _transmissions(times_ns: Iterable[int]) -> int:
+    """How often something was sent: copies and fragments that come close together are one transmission."""
+    count, last = 0, None
+    for time_ns in times_ns:
+        count += last is None or time_ns - last >= _APART_NS
+        last = time_ns
+    return count
+
+
 def _silence_v1(case: Case, sa: IkeSa) -> _Silence | None:
-    if sa.state is not State.HALF_OPEN or sa.started_late:
+    is_up = sa.state is State.ESTABLISHED
+    if sa.started_late or (sa.state is not State.HALF_OPEN and not is_up):
+        return None
+    if is_up and (sa.exchanges[-1].exchange_type != _QUICK or case.flows_of(sa)):
         return None
     run: list[MessageRecord] = []
     records = case.messages_of(sa)
@@ -196,15 +219,14 @@ def _silence_v1(case: Case, sa: IkeSa) -> _Silence | None:
         return None
     first, sent = run[start], run[start:]
     kind = first.message.exchange_type
-    if kind not in _PHASE_1:
+    if kind != _QUICK if is_up else kind not in _PHASE_1:
         return None
-    before = sum(1 for r in records if r.retransmission_of is None and r.message.exchange_type == kind)
+    before = 0 if is_up else sum(1 for r in records if r.retransmission_of is None and r.message.exchange_type == kind)
     found = place_of(sent)
-    name = "main mode" if sa.mode is Mode.MAIN else "aggressive mode"
+    name = "Quick Mode" if is_up else "main mode" if sa.mode is Mode.MAIN else "aggressive mode"
+    times = _transmissions(record.datagram.time_ns for record in sent)
     waited = _waited(case, found.capture, first.datagram.time_ns)
-    return _Silence(
-        case, sa, name, kind, first.from_initiator is True, *found, first, len(sent), waited, message=before
-    )
+    return _Silence(case, sa, name, kind, first.from_initiator is True, *found, first, times, waited, message=before)
 
 
 def _waited(case: Case, capture: int, since_ns: int) -> int:
@@ -362,34 +384,3 @@ def _dead(silence: _Silence) -> Finding | None:
     since = exchange.first_time_ns if exchange is not None else sa.last_time_ns
     return dead_peer(case=silence.case, sa=sa, told=silence.told, since_ns=since, ends=(asker, silent),
                      frames=silence.frames, capture=silence.capture, certainty=Certainty.OBSERVED)  # fmt: skip
-
-
-def answer_in_pieces(case: Case) -> Iterator[Finding]:
-    """The answer came in fragments of which some are missing, and the request comes again and again."""
-    for sa in case.ike_sas:
-        last = sa.exchanges[-1] if sa.exchanges and sa.fragmentation and sa.retransmissions else None
-        if last is None or not last.answered or last.fragments_seen >= last.fragments_expected:
-            continue
-        if not last.retransmission_times_ns or case.flows_of(sa):
-            continue
-        asker, peer = sa.initiator.address, sa.responder.address
-        if not last.initiated_by_initiator:
-            asker, peer = peer, asker
-        found = place(case, sa, (*last.requests, *last.responses))
-        missing = last.fragments_expected - last.fragments_seen
-        yield Finding(
-            "fragments-lost",
-            Severity.HIGH,
-            Certainty.INFERRED,
-            sa.id,
-            f"Fragments of the {last.name} exchange of {asker} and {peer} are lost",
-            f"{missing} of {last.fragments_expected} fragments of request and answer (RFC 7383) are not in this"
-            " capture,"
-            f" and {asker} sent its request again {len(last.retransmission_times_ns)} times: the message cannot be put"
-            f" together.{fallen_back(case, sa)}",
-            f"Find what drops packets of UDP between {asker} and {peer}; smaller fragments may pass"
-            " (`charon.fragment_size` in strongswan.conf), and so may less to send (fewer certificates).",
-            found.frames,
-            ("RFC 7383 §2.6",),
-            found.capture,
-        )
