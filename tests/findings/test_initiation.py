@@ -238,3 +238,22 @@ class TestFloods:
     def test_one_sender_needs_more(self, wire: Wire, tmp_path: Path) -> None:
         self.flood(wire, 50, senders=1)
         assert not found(wire.analyze(tmp_path), "ike-flood")
+
+
+class TestRepeats:
+    def test_what_is_tried_again_and_again_is_told_once(self, wire: Wire, tmp_path: Path) -> None:
+        for number in range(60):
+            talk = Talk(wire, spi_i=100 + number)
+            talk.send(talk.ask(), after_ms=60_000)
+            talk.send(talk.refuse(14), back=True)
+        finding = one(wire.analyze(tmp_path), "no-proposal-chosen")
+        assert finding.subject == "ike-1"
+        assert "60 times in all" in finding.explanation
+        assert finding.frames == tuple(range(1, 33))
+
+    def test_few_are_named(self, wire: Wire, tmp_path: Path) -> None:
+        for number in range(2):
+            talk = Talk(wire, spi_i=100 + number)
+            talk.send(talk.ask())
+            talk.send(talk.refuse(14), back=True)
+        assert "2 times in all (ike-2)" in one(wire.analyze(tmp_path), "no-proposal-chosen").explanation

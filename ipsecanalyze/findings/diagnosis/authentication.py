@@ -8,6 +8,7 @@ from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.diagnosis.eap import eap_in
 from ipsecanalyze.findings.evidence import Dialogue, fallen_back, notifies_of, place, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, series
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import IkeSa, MessageRecord, NotifySeen, State
@@ -40,6 +41,7 @@ _ERRORS_V1 = frozenset(
 _UNREADABLE = frozenset((int(ikev1.NotifyType.PAYLOAD_MALFORMED), int(ikev1.NotifyType.INVALID_PAYLOAD_TYPE)))
 
 
+@told_once
 def authentication_failed(case: Case) -> Iterator[Finding]:
     """One side did not accept who the other one says it is."""
     for sa in case.ike_sas:
@@ -254,6 +256,7 @@ def _inferred_v1(case: Case, sa: IkeSa) -> Finding:
 # What stays closed
 
 
+@told_once
 def error_reply_encrypted(case: Case) -> Iterator[Finding]:
     """An encrypted answer that is too short for anything but an error, and silence after it."""
     for sa in case.ike_sas:
@@ -262,10 +265,14 @@ def error_reply_encrypted(case: Case) -> Iterator[Finding]:
         if sa.version.startswith("2"):
             if sa.state is State.FAILED:
                 yield _closed_v2(case, sa, is_up=False)
-            elif sa.state is State.ESTABLISHED and sa.reason.startswith("the answer to IKE_AUTH is too short"):
+            elif _is_short_of_a_child(sa) and not case.flows_of(sa):
                 yield _closed_v2(case, sa, is_up=True)
         elif sa.state in (State.ESTABLISHED, State.CLOSED):
             yield from _closed_v1(case, sa)
+
+
+def _is_short_of_a_child(sa: IkeSa) -> bool:
+    return sa.state is State.ESTABLISHED and sa.reason.startswith("the answer to IKE_AUTH is too short")
 
 
 def _closed_v2(case: Case, sa: IkeSa, *, is_up: bool) -> Finding:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import Dialogue, fallen_back, place, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import span
 from ipsecanalyze.ike.payloads import EapPayload, Payload
 from ipsecanalyze.registry import ikev2
@@ -55,6 +56,7 @@ def unanswered(case: Case, sa: IkeSa, exchange: Exchange, told: str) -> Finding:
     )
 
 
+@told_once
 def stalled(case: Case) -> Iterator[Finding]:
     """The initiator does not go on with EAP: it waits for its user, or does not trust the responder."""
     for sa in case.ike_sas:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import notifies_of, place, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, span
 from ipsecanalyze.registry import ikev2
 from ipsecanalyze.sa.records import IkeSa, State
@@ -24,6 +25,7 @@ _SHORT_NS = 60_000_000_000
 _AGAIN = 3
 
 
+@told_once
 def redirected(case: Case) -> Iterator[Finding]:
     """A gateway sent its client to another one (RFC 5685)."""
     told: dict[str, int] = defaultdict(int)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import fallen_back, place
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 
 __all__ = ["answer_in_pieces"]
 
 
+@told_once
 def answer_in_pieces(case: Case) -> Iterator[Finding]:
     """The answer came in fragments of which some are missing, and the request comes again and again."""
     for sa in case.ike_sas:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import fallen_back, place
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, series
 from ipsecanalyze.sa.records import IkeSa, State
 
@@ -16,6 +17,7 @@ __all__ = ["errors_of", "icmp_rejected"]
 _ABOUT_SIZE = ("fragmentation needed", "packet too big")
 
 
+@told_once
 def icmp_rejected(case: Case) -> Iterator[Finding]:
     """Somebody on the way, or the peer's host, said that IKE messages do not get there."""
     for sa in case.ike_sas:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import Dialogue, fallen_back, notifies_of, place, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, series, span
 from ipsecanalyze.registry import ikev2
 from ipsecanalyze.sa.records import IkeSa
@@ -50,6 +51,7 @@ def _with_repeats(case: Case, sa: IkeSa, frames: list[int]) -> list[int]:
     return frames + [r.datagram.frame for r in case.messages_of(sa) if r.retransmission_of in known]
 
 
+@told_once
 def cookie_challenge(case: Case) -> Iterator[Finding]:
     """The responder wanted to see its cookie before it went on (RFC 7296 §2.6)."""
     for sa in case.ike_sas:
@@ -105,6 +107,7 @@ def cookie_challenge(case: Case) -> Iterator[Finding]:
         )
 
 
+@told_once
 def invalid_ke(case: Case) -> Iterator[Finding]:
     """The responder wanted a key exchange method other than the one that the initiator guessed (RFC 7296 §1.2)."""
     for sa in case.ike_sas:
@@ -157,6 +160,7 @@ def invalid_ke(case: Case) -> Iterator[Finding]:
         )
 
 
+@told_once
 def version_mismatch(case: Case) -> Iterator[Finding]:
     """One side speaks a version of IKE that the other one does not (RFC 7296 §2.5)."""
     first: dict[tuple[int, frozenset[str]], IkeSa] = {}
@@ -196,6 +200,7 @@ def _mismatch(case: Case, sa: IkeSa, where: IkeSa, frames: list[int], what: str)
     )
 
 
+@told_once
 def reply_ignored(case: Case) -> Iterator[Finding]:
     """A reply was captured, and yet the request came again and again, until the end."""
     for sa in case.ike_sas:
@@ -247,6 +252,7 @@ def reply_ignored(case: Case) -> Iterator[Finding]:
             )
 
 
+@told_once
 def resumption_refused(case: Case) -> Iterator[Finding]:
     """The responder did not take the ticket of an earlier session (RFC 5723 §4.3)."""
     for sa in case.ike_sas:

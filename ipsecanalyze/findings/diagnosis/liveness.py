@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import fallen_back, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, span
 from ipsecanalyze.ike.payloads import NotifyPayload
 from ipsecanalyze.registry import ikev1
@@ -58,6 +59,7 @@ def dead_peer(
     )
 
 
+@told_once
 def unanswered_v1(case: Case) -> Iterator[Finding]:
     """IKEv1: R-U-THERE without R-U-THERE-ACK at the end of an IKE SA; without keys, what looks like them."""
     for sa in case.ike_sas:

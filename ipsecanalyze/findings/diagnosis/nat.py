@@ -8,6 +8,7 @@ from ipsecanalyze.capture.packet import Encapsulation
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import Place, place, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, series
 from ipsecanalyze.ike.payloads import NatDetectionPayload
 from ipsecanalyze.registry import ikev1, ikev2
@@ -104,6 +105,7 @@ def _evidence(case: Case, sa: IkeSa) -> Place:
     return place_of(r for r in likely if any(isinstance(p, NatDetectionPayload) for p in r.message.payloads))
 
 
+@told_once
 def nat_t_disabled(case: Case) -> Iterator[Finding]:
     """There is a NAT, and yet the exchange stays on port 500 without encapsulation."""
     for sa in case.ike_sas:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import fallen_back, place
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import IkeSa, NotifySeen, State
@@ -32,6 +33,7 @@ _MEANINGS = {
 }
 
 
+@told_once
 def error_notify(case: Case) -> Iterator[Finding]:
     """Errors that are told by a notify, other than those that have rules of their own."""
     for sa in case.ike_sas:

@@ -19,6 +19,7 @@ from ipsecanalyze.findings.proposals import (
     strongswan,
     suite_text,
 )
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, series
 from ipsecanalyze.ike.payloads import SaPayload
 from ipsecanalyze.registry import ikev2
@@ -49,6 +50,7 @@ class _Known:
             self.where.append(where)
 
 
+@told_once
 def no_proposal_chosen(case: Case) -> Iterator[Finding]:
     """The peer took none of the proposals for the IKE SA itself."""
     refused = [
@@ -162,6 +164,7 @@ def _lines(change: Change, asker: str, swanctl: str, ipsec: str) -> str:
 # Child SAs
 
 
+@told_once
 def child_no_proposal(case: Case) -> Iterator[Finding]:
     """The peer took none of the proposals for a Child SA; rekeyings are told of in `rekeying.py`."""
     if not case.has_keys:

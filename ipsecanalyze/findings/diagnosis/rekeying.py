@@ -14,6 +14,7 @@ from ipsecanalyze.findings.diagnosis.children import Refusal, refusals
 from ipsecanalyze.findings.diagnosis.refusal import offered_children
 from ipsecanalyze.findings.evidence import fallen_back, notifies_of, place
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, series, span
 from ipsecanalyze.ike.payloads import KePayload
 from ipsecanalyze.registry import ikev1, ikev2
@@ -32,10 +33,12 @@ _QUICK, _INFORMATIONAL_V1 = int(ikev1.ExchangeType.QUICK_MODE), int(ikev1.Exchan
 _AROUND = 28 + 4
 #: Octets of SA, nonce, TSi and TSr of an answer that makes a Child SA at least (RFC 7296 §3.3, §3.9, §3.13).
 _LEAST_CHILD = 28 + 20 + 24 + 24
+_RACE_NS = 2_000_000_000
 #: From so many temporary failures on it is no accident.
 _OFTEN = 3
 
 
+@told_once
 def rekey_failed(case: Case) -> Iterator[Finding]:
     """A Child SA or the IKE SA could not be replaced."""
     for sa in case.ike_sas:
@@ -161,12 +164,21 @@ def _closed_v2(case: Case, sa: IkeSa) -> Iterator[Finding]:
             break
         failed.append(exchange)
     failed.reverse()
-    if not failed:
+    if not failed or (len(failed) == 1 and _lost_a_race(exchanges, failed[0])):
         return
     first = failed[0]
     is_first = first is exchanges[0]
     yield _inferred(case, sa, failed, is_first=is_first, what="CREATE_CHILD_SA",
                     how=f"an answer of {lengths[first.responses[0]]} octets, too short to make a Child SA")  # fmt: skip
+
+
+def _lost_a_race(exchanges: list[Exchange], refused: Exchange) -> bool:
+    """Whether the other side was replacing something at the same time: then TEMPORARY_FAILURE is no wonder."""
+    return any(
+        other.initiated_by_initiator is not refused.initiated_by_initiator
+        and other.last_time_ns > refused.first_time_ns - _RACE_NS
+        for other in exchanges
+    )
 
 
 def _closed_v1(case: Case, sa: IkeSa) -> Iterator[Finding]:
@@ -235,6 +247,7 @@ def _inferred(
 # Collisions
 
 
+@told_once
 def rekey_collision(case: Case) -> Iterator[Finding]:
     """Both sides rekey at once, or one asks for what the other is just replacing (RFC 7296 §2.8.1, §2.25)."""
     for sa in case.ike_sas:

@@ -8,6 +8,7 @@ from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.diagnosis.children import Refusal, refusals
 from ipsecanalyze.findings.evidence import Dialogue, place, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import series
 from ipsecanalyze.ike.payloads import ConfigPayload, IdPayload, NotifyPayload, TrafficSelectorPayload
 from ipsecanalyze.ike.payloads.selectors import TrafficSelector
@@ -37,6 +38,7 @@ def _text(selectors: tuple[TrafficSelector, ...]) -> str:
     return series([selector.text for selector in selectors], 6)
 
 
+@told_once
 def ts_unacceptable(case: Case) -> Iterator[Finding]:
     """The peer does not want a Child SA for the networks that were asked for."""
     if not case.has_keys:
@@ -90,6 +92,7 @@ def _refused(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
     )
 
 
+@told_once
 def ts_narrowed(case: Case) -> Iterator[Finding]:
     """The responder took less than was asked for."""
     if not case.has_keys:

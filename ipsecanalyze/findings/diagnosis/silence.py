@@ -18,6 +18,7 @@ from ipsecanalyze.findings.diagnosis.icmp import errors_of
 from ipsecanalyze.findings.diagnosis.liveness import dead_peer
 from ipsecanalyze.findings.evidence import fallen_back, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import span
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import Exchange, IkeSa, MessageRecord, Mode, Peer, State
@@ -114,6 +115,7 @@ class _Silence:
         )
 
 
+@told_once
 def unanswered(case: Case) -> Iterator[Finding]:
     """Every IKE SA that ends in a request which nobody answers."""
     peers = _Peers(case)
