@@ -66,7 +66,7 @@ def compare(
 ) -> Comparison:
     """Compare two captures that were taken at the same time at two points of a path.
 
-    At most `limit` ESP and AH packets of each are looked at (24 octets of memory each). `progress` is called with the
+    At most `limit` ESP and AH packets of each are looked at (28 octets of memory each). `progress` is called with the
     octets read so far, over both. Raises CaptureError for a file that cannot be read, UsageError where both are
     standard input.
     """

@@ -84,6 +84,8 @@ def _flow_entry(flow: FlowBetween) -> FlowBetweenEntry:
             }
             for run in flow.lost_runs
         ],
+        "lost_octets": None if flow.lost_octets is None else list(flow.lost_octets),
+        "common_octets": None if flow.common_octets is None else list(flow.common_octets),
         "unseen": flow.unseen,
         "uncovered": flow.uncovered,
         "reordered": flow.reordered,

@@ -101,6 +101,10 @@ class FlowBetweenEntry(TypedDict):
     """Packets in the longest run."""
     lost_runs: list[LostRunEntry]
     """The runs (the first 256)."""
+    lost_octets: list[int] | None
+    """Sizes of the smallest and the largest of the lost packets, from the ESP or AH header on; null without."""
+    common_octets: list[int] | None
+    """The same of packets that both captures have; of those with DF only, where all lost packets have it."""
     unseen: Count
     """Packets that only the point passed second has."""
     uncovered: Count

@@ -148,6 +148,14 @@ def test_everything_of_one_direction_is_lost() -> None:
     assert worst.capture == 1
 
 
+def test_only_large_packets_are_lost() -> None:
+    """The router refuses packets with DF that are larger than 1300 octets."""
+    comparison = ipsecanalyze.compare(*pair_of("v2-espfrag-a", "wan-moon.pcap", "wan.pcap"))
+    (finding,) = [finding for finding in comparison.findings if finding.slug == "lost-between"]
+    assert "have 1,480 octets or more behind the IP header, and all of packets with DF that came" in finding.explanation
+    assert "Clamp the TCP MSS" in finding.remedy
+
+
 def test_ike_that_does_not_come_through() -> None:
     comparison = ipsecanalyze.compare(*pair_of("v2-oneway-4500-a", "wan.pcap", "wan-sun.pcap"))
     worst = comparison.findings[0]

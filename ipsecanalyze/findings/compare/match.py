@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -94,6 +94,12 @@ class FlowBetween:
     longest_run: int = 0
     lost_frames: list[int] = field(default_factory=list)
     """Frames of lost packets in the capture that has them (the first ones)."""
+    lost_octets: tuple[int, int] | None = None
+    """The sizes of the smallest and the largest packet that was lost."""
+    whole_only: bool = False
+    """Whether routers must fragment none of the lost packets (DF, or IPv6)."""
+    common_octets: tuple[int, int] | None = None
+    """The same of packets that both have; `whole_only`: of such packets."""
     unseen: int = 0
     """Numbers that only the point passed second has."""
     uncovered: int = 0
@@ -364,6 +370,8 @@ def _fill(flow: FlowBetween, joined: _Joined, span: _Spans) -> None:
             _add_lost(flow, track, covered)
         else:
             flow.unseen = len(covered)
+    sizes = (joined.tracks[flow.first].sizes[index] for index in joined.common[flow.first])
+    flow.common_octets = _range(abs(size) for size in sizes if size > 0 or not flow.whole_only)
     if joined.common[0]:
         _add_delays(flow, joined)
 
@@ -371,6 +379,9 @@ def _fill(flow: FlowBetween, joined: _Joined, span: _Spans) -> None:
 def _add_lost(flow: FlowBetween, track: Track, indices: Sequence[int]) -> None:
     """Count lost packets and gather them in runs: indices follow the numbers."""
     flow.lost = len(indices)
+    sizes = [track.sizes[index] for index in indices]
+    flow.lost_octets = _range(map(abs, sizes))
+    flow.whole_only = bool(sizes) and min(sizes) > 0
     flow.lost_frames = [track.frames[index] for index in indices[:_MOST_FRAMES]]
     run: list[int] = []
     for index in indices:
@@ -380,6 +391,14 @@ def _add_lost(flow: FlowBetween, track: Track, indices: Sequence[int]) -> None:
         run.append(index)
     if run:
         _end_run(flow, track, run)
+
+
+def _range(sizes: Iterable[int]) -> tuple[int, int] | None:
+    lowest = highest = None
+    for size in sizes:
+        lowest = size if lowest is None or size < lowest else lowest
+        highest = size if highest is None or size > highest else highest
+    return None if lowest is None or highest is None else (lowest, highest)
 
 
 def _end_run(flow: FlowBetween, track: Track, run: Sequence[int]) -> None:

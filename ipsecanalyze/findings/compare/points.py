@@ -1,7 +1,7 @@
 """One capture point: what a capture has of each SA, packet by packet, and of IKE messages.
 
 A packet of ESP or AH is told by its SPI and sequence number, an IKE message by its header and its octets: neither is
-changed on the way, not even by a NAT. 24 octets are kept of each ESP or AH packet; beyond a limit packets are counted
+changed on the way, not even by a NAT. 28 octets are kept of each ESP or AH packet; beyond a limit packets are counted
 only.
 """
 
@@ -46,6 +46,8 @@ class Track:
     times: array[int] = field(default_factory=lambda: array("q"))
     """Nanoseconds since 1970."""
     frames: array[int] = field(default_factory=lambda: array("L"))
+    sizes: array[int] = field(default_factory=lambda: array("i"))
+    """Octets from the ESP or AH header on, on the wire; negative where the packet may be fragmented (no DF)."""
     ports: tuple[tuple[int, int], ...] = ()
     """In order of appearance (the first ones)."""
     encapsulations: tuple[Encapsulation, ...] = ()
@@ -61,6 +63,8 @@ class Track:
         self.numbers.append(number)
         self.times.append(datagram.time_ns)
         self.frames.append(datagram.frame)
+        whole = datagram.dont_fragment or ":" in self.source
+        self.sizes.append(datagram.length if whole else -datagram.length)
         self.ttls[datagram.ttl] = self.ttls.get(datagram.ttl, 0) + 1
         pair = datagram.source_port, datagram.destination_port
         if pair not in self.ports and len(self.ports) < _VARIANTS:

@@ -74,6 +74,12 @@ def _lost(flow: FlowBetween, names: tuple[str, str]) -> Finding:
         else f"The loss is between {near} and {far}, in this direction: look at errors, drops and policers of the "
         "interfaces and lines there; a third capture point in the middle halves the way."
     )
+    if _is_by_size(flow):
+        remedy = (
+            "Clamp the TCP MSS of what goes into the tunnel, or lower the MTU of the tunnel interface at "
+            f"{track.source}; "
+            f'let ICMP "fragmentation needed" through between {far} and {near}.'
+        )
     return Finding(
         slug="lost-between",
         severity=severity,
@@ -90,6 +96,12 @@ def _lost(flow: FlowBetween, names: tuple[str, str]) -> Finding:
         references=("RFC 4303 §2.2",) if flow.protocol == "ESP" else ("RFC 4302 §2.5",),
         capture=flow.first,
     )
+
+
+def _is_by_size(flow: FlowBetween) -> bool:
+    """Whether every lost packet is larger than all that came through, and not by chance."""
+    lost, passed = flow.lost_octets, flow.common_octets
+    return lost is not None and passed is not None and flow.lost >= _SOME and lost[0] > passed[1]
 
 
 def _lost_text(flow: FlowBetween, near: str, far: str, passed: int) -> str:
@@ -109,6 +121,13 @@ def _lost_text(flow: FlowBetween, near: str, far: str, passed: int) -> str:
     if flow.common:
         text += _when(flow, track.times[0])
     text += "."
+    if _is_by_size(flow) and flow.lost_octets is not None and flow.common_octets is not None:
+        such = " of packets with DF" if flow.whole_only and ":" not in track.source else ""
+        text += (
+            f" All that were lost have {flow.lost_octets[0]:,} octets or more behind the IP header, and all{such} that "
+            f"came through have {flow.common_octets[1]:,} or less: what is too large for a link between the points "
+            "vanishes."
+        )
     if flow.unseen:
         text += (
             f" {count_of(flow.unseen, 'number is', 'numbers are')} only in {far}: {near} missed these, or they went by "
