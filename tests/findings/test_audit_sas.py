@@ -278,3 +278,19 @@ def test_ppk_of_both_sides() -> None:
         spis = wire.init(1, extra=extra)
         wire.auth(spis)
         assert ("no-post-quantum" not in audited(wire.case())) is is_protected
+
+
+def test_ppk_that_was_offered_and_not_used() -> None:
+    from ipsecanalyze.ike.payloads import AuthPayload
+
+    wire = Wire()
+    wire.auth(wire.init(1, extra=(HASHES, notify(16435))))
+    case = wire.case({3: (AuthPayload(type=39, method=2, data=b""),)})
+    assert "no-post-quantum" in audited(case)
+
+
+def test_nothing_sent_yet() -> None:
+    wire = Wire()
+    wire.auth(wire.init(1))
+    (finding,) = audited(wire.case())["no-post-quantum"]
+    assert finding.title == "An IKE SA rests on classical key exchange alone"

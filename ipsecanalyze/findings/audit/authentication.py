@@ -60,7 +60,7 @@ def aggressive_mode_psk(case: Case, profile: Profile) -> Iterator[Finding]:
             subject=sa.id,
             title="Aggressive mode with a pre-shared key: the key can be searched for offline",
             explanation=f"{sa.initiator.address} and {sa.responder.address} negotiated IKEv1 in aggressive mode with a "
-            "pre-shared key. The responder's second message has HASH_R in the clear, and all that it was computed from "
+            "pre-shared key. The second message has HASH_R in the clear, and all that it was computed from "
             "but the key: whoever has these packets can try out keys without being noticed. Anybody can get such a "
             "hash by asking the responder. The identities are in the clear too." + group.others("IKE SA", "IKE SAs"),
             remedy="Use IKEv2, or main mode; refuse aggressive mode at the responder. Until then, a key of 128 random "

@@ -60,7 +60,7 @@ def no_pfs(case: Case, profile: Profile) -> Iterator[Finding]:
             certainty=Certainty.OBSERVED,
             subject=child.id,
             title="ESP and AH keys are made without a key exchange of their own (no PFS)",
-            explanation=f"{count_of(group.count, 'SA')} between {sides_text} (first {child.id}) got keys from the IKE "
+            explanation=f"{count_of(group.count, 'SA')} between {sides_text}, {child.id} first, got keys from the IKE "
             "SA's secrets alone: who learns those, now or later, reads everything that was sent under it."
             + (f" {cell.clause}: {cell.note}." if cell.note else ""),
             remedy="Add a key exchange group to the ESP proposals of both sides (strongSwan: `esp_proposals = "

@@ -54,7 +54,7 @@ def long_lifetime(case: Case, profile: Profile) -> Iterator[Finding]:
                 subject,
                 f"An {flow.protocol} SA was in use for {span(age)}",
                 f"The {flow.protocol} SA with SPI {flow.spi:08x} from {flow.source} to {flow.destination} carried "
-                f"{flow.packets:,} packets over {span(age)} with one key; the limit is {span(child.value * _SECOND)}.",
+                f"{flow.packets:,} packets over {span(age)} with one key; the limit is {_allowed(child)}.",
                 child,
                 Severity.LOW,
             )
@@ -63,7 +63,7 @@ def long_lifetime(case: Case, profile: Profile) -> Iterator[Finding]:
 
 
 def _of_ike(case: Case, sa: IkeSa, limit: Limit) -> Iterator[tuple[_Long, list[Callable[[], Spot | None]]]]:
-    allowed = span(limit.value * _SECOND)
+    allowed = _allowed(limit)
     seconds = sa.lifetime_seconds
 
     def choice() -> Spot | None:
@@ -75,7 +75,7 @@ def _of_ike(case: Case, sa: IkeSa, limit: Limit) -> Iterator[tuple[_Long, list[C
         yield (
             _Long(
                 sa.id,
-                f"The agreed lifetime of the IKE SA is {how_long.removeprefix('of ')}",
+                f"An IKE SA was agreed on with a lifetime {how_long}",
                 f"Phase 1 of {sa.id} between {sa.initiator.address} and {sa.responder.address} was agreed on with a "
                 f"lifetime {how_long}; the limit is {allowed}.",
                 limit,
@@ -111,6 +111,10 @@ def _of_ike(case: Case, sa: IkeSa, limit: Limit) -> Iterator[tuple[_Long, list[C
             ),
             [lambda: (case.capture_of(sa), sa.frames[0]) if sa.frames else None],
         )
+
+
+def _allowed(limit: Limit) -> str:
+    return "taken to be a week, as the profile has none" if limit is _WEEK else f"{span(limit.value * _SECOND)}"
 
 
 def _finding(group: Group[_Long]) -> Finding:

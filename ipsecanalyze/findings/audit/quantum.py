@@ -17,6 +17,7 @@ from ipsecanalyze.sa.records import IkeSa, State
 __all__ = ["no_post_quantum"]
 
 _USE_PPK: Final = int(ikev2.NotifyType.USE_PPK)
+_PPK_IDENTITY: Final = int(ikev2.NotifyType.PPK_IDENTITY)
 _CAME_TO_BE: Final = (State.ESTABLISHED, State.CLOSED, State.REKEYED)
 
 
@@ -50,13 +51,14 @@ def no_post_quantum(case: Case, profile: Profile) -> Iterator[Finding]:
         cell = profile.cell("requirements", "post-quantum", year=year_of(sa.last_time_ns))
         severities = {"must": Severity.HIGH, "should": Severity.MEDIUM}
         groups = ", ".join(algorithm.name for algorithm in sa.chosen if algorithm.type == "KE") or "its key exchange"
+        what = f"{group.octets:,} octets rest" if group.octets else "An IKE SA rests"
         says = f" {cell.clause}: {cell.note}." if cell.note else ""
         return Finding(
             slug="no-post-quantum",
             severity=severities.get(cell.status.value, Severity.INFO),
             certainty=Certainty.OBSERVED,
             subject=sa.id,
-            title=f"{group.octets:,} octets rest on classical key exchange alone",
+            title=f"{what} on classical key exchange alone",
             explanation=f"The keys between {sa.initiator.address} and {sa.responder.address} come from {groups} alone, "
             f"without ML-KEM (RFC 9370) and without a post-quantum pre-shared key (RFC 8784): {group.octets:,} octets "
             "of ESP and AH in this capture can be read by whoever keeps them until a quantum computer is there."
@@ -81,4 +83,7 @@ def _is_protected(sa: IkeSa) -> bool:
         return True
     # Both sides know PPKs; whether they share one is encrypted. One that is optional may be left out.
     sides = {notify.from_initiator for notify in sa.notifies if notify.type == _USE_PPK}
-    return len(sides) == 2
+    if len(sides) < 2:
+        return False
+    # RFC 8784 §3: the responder answers PPK_IDENTITY where it used the key.
+    return not sa.decrypted or any(one.type == _PPK_IDENTITY and not one.from_initiator for one in sa.notifies)
