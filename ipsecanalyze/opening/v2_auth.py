@@ -51,8 +51,8 @@ def judge(
         sk_p = one.sk_pi if of_initiator else one.sk_pr
         if not sk_p:
             continue
-        octets = signed_octets(prf, sk_p, proof.first_message, proof.other_nonce, identity, proof.intermediate)
         try:
+            octets = signed_octets(prf, sk_p, proof.first_message, proof.other_nonce, identity, proof.intermediate)
             if auth.method == _SHARED_KEY:
                 right, verdict = _by_psk(auth, prf, psks, octets)
             elif proof.certificates:

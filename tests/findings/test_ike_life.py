@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,17 @@ from ike_made import (
     Wire,
     esp_offer,
     found,
+    ke,
+    nonce,
     notify,
     one,
     selectors,
+    suite,
     suite_v1,
 )
 
 import ipsecanalyze
+from ipsecanalyze.crypto.material import Psk
 from ipsecanalyze.findings import Certainty, Severity
 from ipsecanalyze.ike.payloads import IdPayload, NotifyPayload
 from ipsecanalyze.keys.ring import KeyRing
@@ -63,6 +68,15 @@ class TestAuthentication:
         finding = one(wire.analyze(tmp_path, talk), "authentication-failed")
         assert finding.frames == (refusal,)
         assert finding.title.startswith(f"{HERE} does not accept")
+
+    def test_a_prf_that_is_not_known_here(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
+        talk.send(talk.ask(body=suite(prf=183)))
+        talk.send(talk.message(34, 0, (33, suite(prf=183)), ke(), nonce(b"N"), back=True), back=True)
+        talk.send(talk.auth_request())
+        refusal = talk.send(talk.sealed(AUTH, 1, notify(24), back=True), back=True)
+        keys = KeyRing([replace(talk.keys, sk_pi=bytes(32), sk_pr=bytes(32)), Psk(b"secret")])
+        analysis = ipsecanalyze.analyze(wire.save(tmp_path / "made.pcap"), keys=keys)
+        assert refusal in one(analysis, "authentication-failed").frames
 
     def test_eap_failure(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
         talk.init()
