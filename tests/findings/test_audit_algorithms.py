@@ -176,6 +176,21 @@ def test_volume_of_small_blocks() -> None:
 # Offers
 
 
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("v1-noprop-a", {"ENCR_3DES", "MD5", "MODP_1024"}),
+        ("v2-noprop-ike-a", {"AUTH_HMAC_SHA1_96", "PRF_HMAC_SHA1"}),
+    ],
+)
+def test_offers_that_were_refused(name: str, names: set[str]) -> None:
+    findings = analysis(name, with_keys=False).audit()
+    (finding,) = (one for one in findings if one.slug == "weak-offer")
+    assert set(re.split(r", | and ", finding.title.split(": ")[1])) == names
+    assert finding.severity is Severity.LOW
+    assert not [one for one in findings if one.slug.startswith("weak-") and one.slug != "weak-offer"]
+
+
 def test_what_was_only_offered_is_kept_apart() -> None:
     wire = Wire()
     offer = proposal((1, 20, 256), (1, 3), (1, 2), (2, 5), (2, 1), (4, 19), (4, 2))

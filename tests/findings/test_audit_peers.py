@@ -200,7 +200,7 @@ def test_no_list_of_hashes() -> None:
     wire = Wire()
     wire.init(1, extra=())
     (finding,) = audited(wire.case())["weak-signature-hash"]
-    assert (finding.severity, finding.certainty, finding.frames) == (Severity.LOW, Certainty.INFERRED, (1,))
+    assert (finding.severity, finding.certainty, finding.frames) == (Severity.INFO, Certainty.INFERRED, (1,))
 
 
 def test_names_of_hashes() -> None:

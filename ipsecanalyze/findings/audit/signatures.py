@@ -139,13 +139,13 @@ def _listed(sa: IkeSa, notify: NotifySeen, clause: str) -> _Hash:
 def _silent(sa: IkeSa) -> _Hash:
     return _Hash(
         sa,
-        Severity.LOW,
+        Severity.INFO,
         Certainty.INFERRED,
-        "The initiator knows no other signatures than those with SHA-1",
-        f"{sa.initiator.address} sends no SIGNATURE_HASH_ALGORITHMS, so RFC 7427 signatures are not used: if the "
-        "peers authenticate by RSA certificates, their signatures are made with SHA-1 as a rule. With pre-shared keys "
-        "or ECDSA it does not matter.",
-        "Update the side that does not send it, or switch RFC 7427 signatures on.",
+        "RFC 7427 signatures are not negotiated: RSA certificates would sign with SHA-1",
+        f"{sa.initiator.address} sends no SIGNATURE_HASH_ALGORITHMS: it does not know RFC 7427, or authenticates by a "
+        "pre-shared key and leaves it out. In the first case RSA signatures are made with SHA-1 as a rule; with "
+        "pre-shared keys or ECDSA it does not matter.",
+        "If certificates are used, update the side that does not send it, or switch RFC 7427 signatures on.",
         ("RFC 7427 §4", "RFC 7296 §3.8"),
     )
 
