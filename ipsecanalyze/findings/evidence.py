@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ipsecanalyze.findings.case import Case, frames_of
-from ipsecanalyze.sa.records import IkeSa, MessageRecord, NotifySeen, Peer
+from ipsecanalyze.sa.records import IkeSa, MessageRecord, NotifySeen
 
-__all__ = ["Dialogue", "Place", "fallen_back", "notifies_of", "peers_text", "place", "place_of"]
+__all__ = ["Dialogue", "Place", "fallen_back", "notifies_of", "place", "place_of"]
 
 #: How far behind the first fragment of a message its last one is looked for.
 _FRAGMENTS = 64
@@ -91,8 +91,3 @@ def fallen_back(case: Case, sa: IkeSa) -> str:
     if later is None:
         return ""
     return f" A later attempt of the same peers, {later.id}, was established."
-
-
-def peers_text(peer: Peer) -> str:
-    """A side with its port, as in "192.0.2.1 port 500"."""
-    return f"{peer.address} port {peer.port}"

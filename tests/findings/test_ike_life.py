@@ -244,6 +244,17 @@ class TestChildren:
         assert "`esp_proposals = aes128-sha256`" in finding.remedy
         assert "`esp=aes128-sha2_256`" in finding.remedy
 
+    def test_no_common_group(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
+        talk.establish()
+        networks = selectors(44, ("10.3.0.0", "10.3.0.255")), selectors(45, ("10.2.0.0", "10.2.0.255"))
+        request = talk.send(talk.sealed(CHILD, 2, (33, esp_offer(14)), nonce(), ke(), *networks))
+        refusal = talk.send(talk.sealed(CHILD, 2, notify(17, b"\0\x13"), back=True), back=True)
+        finding = one(wire.analyze(tmp_path, talk), "child-no-proposal")
+        assert finding.frames == (request, refusal)
+        assert "INVALID_KE_PAYLOAD (ECP_256)" in finding.explanation
+        assert "also offers ecp256" in finding.explanation
+        assert "`esp_proposals = aes128-sha256-ecp256`" in finding.remedy
+
 
 class TestRekeying:
     def test_the_first_one_fails(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
@@ -386,6 +397,16 @@ class TestCaptures:
         second = later.save(tmp_path / "second.pcap")
         finding = one(ipsecanalyze.analyze([first, second]), "dpd-timeout")
         assert (finding.capture, finding.frames) == (1, frames)
+
+
+def test_aggressive_mode_of_an_unknown_identity(wire: Wire, talk: Talk, tmp_path: Path) -> None:
+    offer = (1, suite_v1()), (4, b"k" * 256), (10, b"n" * 20), (5, b"\2\0\0\0moon")
+    request = talk.send(talk.message(4, 0, *offer, spi_r=0, version=0x10, flags=0))
+    refusal = talk.message(5, 9, (11, b"\0\0\0\1\1\0\0\x18"), back=True, version=0x10, flags=0)
+    frames = (request, talk.send(refusal, back=True))
+    finding = one(wire.analyze(tmp_path), "authentication-failed")
+    assert (finding.certainty, finding.frames) == (Certainty.OBSERVED, frames)
+    assert "knows no connection" in finding.explanation
 
 
 class TestIkev1:

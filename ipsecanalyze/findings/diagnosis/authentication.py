@@ -149,14 +149,12 @@ def _eap_failed(case: Case, sa: IkeSa) -> Iterator[Finding]:
 
 def _failed_v1(case: Case, sa: IkeSa) -> Iterator[Finding]:
     errors = [notify for notify in sa.notifies if notify.type in _ERRORS_V1]
-    if not sa.chosen:
-        return
     refused_user = [record for record in case.messages_of(sa) if "XAUTH failed" in record.notes] if sa.decrypted else []
     if refused_user:
         yield _user_refused(case, sa, refused_user)
     elif errors:
         yield _refused_v1(case, sa, errors)
-    elif sa.certainty is Certainty.INFERRED and not sa.started_late:
+    elif sa.chosen and sa.certainty is Certainty.INFERRED and not sa.started_late:
         yield _inferred_v1(case, sa)
 
 
@@ -184,7 +182,9 @@ def _refused_v1(case: Case, sa: IkeSa, errors: list[NotifySeen]) -> Finding:
     psk = (sa.authentication_initiator or "").startswith("psk")
     sent = _last_of_phase1(case, sa, notify)
     at = f"message {sent[0]} of phase 1 (frame {sent[1].datagram.frame})" if sent is not None else "what came before"
-    if psk and notify.type in _UNREADABLE:
+    if not sa.chosen:
+        why = f"{refuser} did not get as far as an offer: it knows no connection for this identity or address."
+    elif psk and notify.type in _UNREADABLE:
         why = (
             "It is encrypted with a key that depends on the pre-shared key: what cannot be read looks malformed. The"
             " pre-shared keys of both sides differ."

@@ -11,13 +11,22 @@ from ipsecanalyze.ike.payloads import NotifyPayload, SaPayload
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import IkeSa, MessageRecord, NotifySeen
 
-__all__ = ["Refusal", "refusals"]
+__all__ = ["Refusal", "refusals", "retried"]
 
 _REKEY_SA = int(ikev2.NotifyType.REKEY_SA)
 _CHILD = int(ikev2.ExchangeType.CREATE_CHILD_SA)
 _AUTH = int(ikev2.ExchangeType.IKE_AUTH)
 _QUICK = int(ikev1.ExchangeType.QUICK_MODE)
 _IKE = 1
+_REFUSALS = tuple(
+    int(kind)
+    for kind in (
+        ikev2.NotifyType.NO_PROPOSAL_CHOSEN,
+        ikev2.NotifyType.INVALID_KE_PAYLOAD,
+        ikev2.NotifyType.NO_ADDITIONAL_SAS,
+        ikev2.NotifyType.TS_UNACCEPTABLE,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +123,12 @@ def _v1(dialogue: Dialogue, sa: IkeSa, notify: NotifySeen, response: MessageReco
         and exchange.first_time_ns < response.datagram.time_ns
     ]
     return Refusal(sa, notify, response, request, bool(done), len(done))
+
+
+def retried(sa: IkeSa, refusal: Refusal) -> bool:
+    """Whether a request that was refused came again, and was answered without another refusal."""
+    at = refusal.response.datagram
+    refused = {notify.frame for notify in notifies_of(sa, *_REFUSALS)}
+    side = not refusal.notify.from_initiator
+    later = (e for e in sa.exchanges if e.exchange_type == _CHILD and e.initiated_by_initiator is side)
+    return any(e.first_time_ns >= at.time_ns and e.answered and refused.isdisjoint(e.responses) for e in later)

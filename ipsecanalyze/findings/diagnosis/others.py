@@ -16,7 +16,7 @@ __all__ = ["error_notify"]
 
 _V2, _V1 = ikev2.NotifyType, ikev1.NotifyType
 #: What other rules explain.
-_TOLD_V2 = frozenset((5, 11, 14, 17, 24, 34, 35, 38, 43, 44))
+_TOLD_V2 = frozenset((5, 11, 14, 17, 24, 34, 38, 43, 44))
 _TOLD_V1 = frozenset((1, 5, 11, 14, 16, 18, 19, 20, 21, 22, 23, 24, 25, 28))
 #: What IKEv2's errors mean, in a clause.
 _MEANINGS = {
@@ -24,6 +24,7 @@ _MEANINGS = {
     int(_V2.INVALID_IKE_SPI): "it does not know this IKE SA, as after a restart",
     int(_V2.INVALID_SYNTAX): "the message is not built as it should be, or a check of it failed",
     int(_V2.INVALID_MESSAGE_ID): "a message ID was outside of its window",
+    int(_V2.NO_ADDITIONAL_SAS): "it does not allow a further Child SA in this IKE SA",
     int(_V2.INTERNAL_ADDRESS_FAILURE): "it has no address left to assign, or its address pool cannot be reached",
     int(_V2.FAILED_CP_REQUIRED): "it wants the other side to ask for an address",
     int(_V2.INVALID_SELECTORS): "a packet came in a Child SA whose selectors it does not fit",

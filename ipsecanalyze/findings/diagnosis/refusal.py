@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ipsecanalyze.findings.case import Case
-from ipsecanalyze.findings.diagnosis.children import Refusal, refusals
+from ipsecanalyze.findings.diagnosis.children import Refusal, refusals, retried
 from ipsecanalyze.findings.evidence import fallen_back, notifies_of, place
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.proposals import (
@@ -21,7 +21,7 @@ from ipsecanalyze.findings.proposals import (
 )
 from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, series
-from ipsecanalyze.ike.payloads import SaPayload
+from ipsecanalyze.ike.payloads import NotifyPayload, SaPayload
 from ipsecanalyze.registry import ikev2
 from ipsecanalyze.sa.algorithms import suites_v2
 from ipsecanalyze.sa.records import Algorithm, IkeSa
@@ -29,6 +29,7 @@ from ipsecanalyze.sa.records import Algorithm, IkeSa
 __all__ = ["child_no_proposal", "no_proposal_chosen"]
 
 _NO_PROPOSAL = int(ikev2.NotifyType.NO_PROPOSAL_CHOSEN)
+_INVALID_KE = int(ikev2.NotifyType.INVALID_KE_PAYLOAD)
 #: What is remembered of one peer.
 _KNOWN = 16
 _LOOKED_AT = 256
@@ -172,8 +173,10 @@ def child_no_proposal(case: Case) -> Iterator[Finding]:
     for sa in case.ike_sas:
         if not sa.decrypted or not sa.notifies:
             continue
-        for refusal in refusals(case, sa, _NO_PROPOSAL):
-            if not refusal.is_rekey:
+        kinds = (_NO_PROPOSAL, _INVALID_KE) if sa.version.startswith("2") else (_NO_PROPOSAL,)
+        for refusal in refusals(case, sa, *kinds):
+            is_guess = refusal.notify.type == _INVALID_KE and retried(sa, refusal)
+            if not refusal.is_rekey and not is_guess:
                 yield _child_refused(case, sa, refusal)
 
 
@@ -190,6 +193,15 @@ def offered_children(refusal: Refusal) -> tuple[list[list[Algorithm]], str]:
     return [], series([proposal.text for proposal in payload.proposals])
 
 
+def _wanted_group(refusal: Refusal) -> Algorithm | None:
+    """The key exchange method that an INVALID_KE_PAYLOAD asks for."""
+    for payload in refusal.response.opened or ():
+        if isinstance(payload, NotifyPayload) and payload.notify_type == _INVALID_KE and len(payload.data) > 1:
+            method = ikev2.KeyExchange(int.from_bytes(payload.data[:2]))
+            return Algorithm("KE", int(method), method.name)
+    return None
+
+
 def _child_refused(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
     asker, peer = refusal.asker, refusal.refuser
     offered, text = offered_children(refusal)
@@ -197,11 +209,15 @@ def _child_refused(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
     for _, child in case.children_between(sa)[:_LOOKED_AT]:
         if child.chosen:
             known.add([child.chosen], f"{child.id} was made with it")
+    wanted = _wanted_group(refusal)
+    if wanted is not None and offered:
+        # All but the group was acceptable, or it would have said NO_PROPOSAL_CHOSEN (RFC 7296 §1.3).
+        known = _Known([[*(one for one in offered[0] if one.type != "KE"), wanted]], ["it asks for this group"])
     change = smallest_change(offered, known.suites)
     if change is not None and change.missing:
         missing = series([suite_text([one]) for one in change.missing], 6)
         told = (
-            f"Both agreed on {offer_text(known.suites)} elsewhere ({series(known.where, 3)}). The smallest change that"
+            f"{peer} accepts {offer_text(known.suites)} ({series(known.where, 3)}). The smallest change that"
             f" would agree: {asker} also offers {missing}."
         )
         remedy = _lines(change, asker, "esp_proposals", "esp")
@@ -212,13 +228,15 @@ def _child_refused(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
             f" ipsec.conf) and PFS; let {peer} begin while you capture with keys, then its own offer is seen."
         )
     found = place(case, sa, refusal.frames)
+    group = f" ({refusal.notify.data})" if refusal.notify.data else ""
     return Finding(
         "child-no-proposal",
         Severity.HIGH,
         Certainty.OBSERVED,
         sa.id,
         f"{peer} accepts none of the ESP or AH proposals of {asker}",
-        f"The IKE SA is fine, but {peer} refused the Child SA with NO_PROPOSAL_CHOSEN in frame {refusal.frame}."
+        f"The IKE SA is fine, but {peer} refused the Child SA with {refusal.notify.name}{group} in frame"
+        f" {refusal.frame}."
         f" {asker} offered {text or 'what is not in the capture'}. {told}",
         remedy,
         found.frames,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ipsecanalyze.findings.case import Case
-from ipsecanalyze.findings.diagnosis.children import Refusal, refusals
+from ipsecanalyze.findings.diagnosis.children import Refusal, refusals, retried
 from ipsecanalyze.findings.diagnosis.refusal import offered_children
 from ipsecanalyze.findings.evidence import fallen_back, notifies_of, place
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
@@ -54,24 +54,13 @@ def rekey_failed(case: Case) -> Iterator[Finding]:
 
 def _opened(case: Case, sa: IkeSa) -> Iterator[Finding]:
     kinds = (_NO_PROPOSAL, _INVALID_KE, _NO_ADDITIONAL) if sa.version.startswith("2") else (_NO_PROPOSAL,)
-    found = [refusal for refusal in refusals(case, sa, *kinds) if refusal.is_rekey]
-    if not found:
-        return
-    guesses = [refusal for refusal in found if refusal.notify.type == _INVALID_KE and _retried(sa, refusal)]
+    found = list(refusals(case, sa, *kinds))
+    guesses = [refusal for refusal in found if refusal.notify.type == _INVALID_KE and retried(sa, refusal)]
     for refusal in guesses[:1]:
         yield _guessed(case, sa, refusal)
-    failed = [refusal for refusal in found if refusal not in guesses]
+    failed = [refusal for refusal in found if refusal.is_rekey and refusal not in guesses]
     if failed:
         yield _failed(case, sa, failed)
-
-
-def _retried(sa: IkeSa, refusal: Refusal) -> bool:
-    """Whether the request came again, and was answered without another refusal."""
-    at = refusal.response.datagram
-    refused = {notify.frame for notify in notifies_of(sa, _NO_PROPOSAL, _INVALID_KE, _NO_ADDITIONAL)}
-    side = not refusal.notify.from_initiator
-    later = (e for e in sa.exchanges if e.exchange_type == _CHILD and e.initiated_by_initiator is side)
-    return any(e.first_time_ns >= at.time_ns and e.answered and refused.isdisjoint(e.responses) for e in later)
 
 
 def _guessed(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
@@ -83,9 +72,9 @@ def _guessed(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
         Severity.INFO,
         Certainty.OBSERVED,
         sa.id,
-        f"{refusal.asker} guessed {group or 'a group'} when rekeying, {refusal.refuser} wanted {wanted}",
+        f"{refusal.asker} guessed {group or 'a group'} for a Child SA, {refusal.refuser} wanted {wanted}",
         f"{refusal.refuser} answered CREATE_CHILD_SA with INVALID_KE_PAYLOAD in frame {refusal.frame}; a later request"
-        " came through. It costs one more round trip at each rekeying.",
+        " came through. It costs one more round trip each time.",
         f"Put {wanted} first in the proposals for Child SAs of {refusal.asker}.",
         found.frames,
         ("RFC 7296 §1.3",),
