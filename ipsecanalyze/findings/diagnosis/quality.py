@@ -155,7 +155,10 @@ def truncated(case: Case) -> Iterator[Finding]:
         if flow.truncated_packets:
             protected[flow.capture] += flow.truncated_packets
             found = case.trace_of(flow)
-            frames[flow.capture] += found.cut_frames if found else ()
+            if found is not None:
+                frames[flow.capture] += found.cut_frames
+            elif flow.truncated_packets == flow.packets:
+                frames[flow.capture] += case.sure_frames(flow, (flow.first_frame, flow.last_frame))
     for index, facts in enumerate(case.captures):
         if not facts.truncated_packets:
             continue
