@@ -252,13 +252,26 @@ class Talk:
                            response=True)  # fmt: skip
 
 
+def diagnosed(analysis: ipsecanalyze.Analysis) -> list[Finding]:
+    """All that is diagnosed, of which every finding is whole."""
+    every = analysis.diagnose()
+    for finding in every:
+        assert not finding.title.endswith("."), finding.title
+        assert finding.explanation.endswith((".", ")")), finding.explanation
+        assert finding.remedy.endswith((".", ")")), finding.remedy
+        assert "  " not in finding.explanation + finding.remedy + finding.title
+        assert finding.references
+        assert list(finding.frames) == sorted(set(finding.frames))
+    return every
+
+
 def found(analysis: ipsecanalyze.Analysis, slug: str) -> list[Finding]:
-    return [finding for finding in analysis.diagnose() if finding.slug == slug]
+    return [finding for finding in diagnosed(analysis) if finding.slug == slug]
 
 
 def one(analysis: ipsecanalyze.Analysis, slug: str) -> Finding:
     """The only finding of a slug."""
-    every = analysis.diagnose()
+    every = diagnosed(analysis)
     matching = [finding for finding in every if finding.slug == slug]
     assert len(matching) == 1, [(finding.slug, finding.title) for finding in every]
     return matching[0]

@@ -126,14 +126,18 @@ def invalid_ke(case: Case) -> Iterator[Finding]:
         rounds = [frame for frame, _ in _first_requests(sa)]
         found = place(case, sa, [*_with_repeats(case, sa, [frame for frame in frames if frame in first]), *rounds[:8]])
         listed = f" Its offer names {series(list(dict.fromkeys(offered)), 8)}." if offered else ""
-        said = f"{asker} sent a public value for {guess}, and {peer} answered INVALID_KE_PAYLOAD: it wants"
-        f" {series(wanted)}."
+        said = (
+            f"{asker} sent a public value for {guess}, and {peer} answered INVALID_KE_PAYLOAD: it wants"
+            f" {series(wanted)}."
+        )
         if _went_on(sa):
             severity = Severity.INFO
             title = f"{asker} guessed {guess}, {peer} wanted {series(wanted)}: one more round trip"
             why = f"The next request had it and was taken, {_delay(sa)} after the first one."
-            remedy = f"To save the round trip, put {wanted[-1]} first in the proposal of {asker}; nothing is wrong"
-            " otherwise."
+            remedy = (
+                f"To save the round trip, put {wanted[-1]} first in the proposal of {asker}; nothing is wrong"
+                " otherwise."
+            )
         else:
             severity = Severity.HIGH
             again = len(rounds) > 1
