@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .engine import Engine, engine_errors
+from .engine import Engine
 from .errors import LabError
 from .labels import Mark
 from .scenario import Scenario
@@ -56,16 +56,8 @@ class DataPlane:
 def probe(engine: Engine, image: str) -> DataPlane:
     """Try it all."""
     lines = [f"echo 'BEGIN {name}'; {command} >/dev/null && echo OK" for name, (command, _) in TRIES.items()]
-    with engine_errors("trying what the kernel can do"):
-        said = engine.client.containers.run(
-            image,
-            ["sh", "-c", "exec 2>&1; " + "; ".join(lines) + "; true"],
-            network_mode="none",
-            cap_add=["NET_ADMIN"],
-            devices=["/dev/net/tun:/dev/net/tun:rwm"],
-            remove=True,
-            labels=Mark("probe", "", 60, attended=True).labels(),
-        ).decode("utf-8", "replace")
+    labels = Mark("probe", "", 60, attended=True).labels()
+    said = engine.run_once(image, labels, ["sh", "-c", "exec 2>&1; " + "; ".join(lines) + "; true"])
     failures = dict.fromkeys(TRIES, "was not tried")
     for part in said.split("BEGIN ")[1:]:
         name, _, words = part.partition("\n")

@@ -90,11 +90,11 @@ class Lab:
         try:
             self._create_networks()
             self._create_nodes(images)
+            self._tell(f"lab {self.id} is up: {self.scenario.topology.picture} ({self.plane} data plane)")
         except BaseException:
             with suppress(LabError):
                 self.down()
             raise
-        self._tell(f"lab {self.id} is up: {self.scenario.topology.picture} ({self.plane} data plane)")
 
     def down(self) -> None:
         """Remove everything. Raises LabError with what could not be removed."""

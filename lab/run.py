@@ -101,9 +101,9 @@ def _run(lab: Lab, bundle: Bundle, method: str, clock: _Clock, tell: Callable[[s
     run = Run(lab.scenario, folder=bundle.folder)
     bundle.write("scenario.toml", lab.scenario.source)
     clock.start("up")
-    lab.up()
-    run.plane = lab.plane
     try:
+        lab.up()
+        run.plane = lab.plane
         clock.start("steps")
         results, recordings = _happen(lab, bundle, method, tell)
         clock.start("keys")
