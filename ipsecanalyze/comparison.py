@@ -91,7 +91,12 @@ def compare(
         flows=matched.flows,
         ike=matched.ike,
         findings=verdicts(matched, _names(*paths)),
-        notices=[*_left_out(one), *_left_out(other), *_not_comparable(one, other, matched.elsewhere, matched.flows)],
+        notices=[
+            *_left_out(one),
+            *_left_out(other),
+            *_drifting(matched.clock),
+            *_not_comparable(one, other, matched.elsewhere, matched.flows),
+        ],
     )
 
 
@@ -111,6 +116,14 @@ def _left_out(point: Point) -> list[Notice]:
             "looked at; cut the captures to the same span of time (editcap -A and -B)",
         )
     ]
+
+
+def _drifting(clock: Clock) -> list[Notice]:
+    if clock.drift_ppm is None:
+        return []
+    side = "fast" if clock.drift_ppm > 0 else "slow"
+    text = f"the second capture's clock runs {abs(clock.drift_ppm):.3g} millionths too {side} by the first one's"
+    return [Notice("clocks-drift", f"{text}: delays seem to vary by as much; synchronise both by NTP or PTP")]
 
 
 def _not_comparable(one: Point, other: Point, elsewhere: int, flows: list[FlowBetween]) -> list[Notice]:

@@ -53,7 +53,7 @@ def comparison_document(comparison: ComparisonLike) -> ComparisonDocument:
     return {
         "schema": "ipsecanalyze.comparison/1",
         "captures": [capture_entry(facts) for facts in comparison.captures],
-        "clock": [{"offset_ns": clock.offset_ns, "round_trip_ns": clock.round_trip_ns}],
+        "clock": [{"offset_ns": clock.offset_ns, "round_trip_ns": clock.round_trip_ns, "drift_ppm": clock.drift_ppm}],
         "flows": [_flow_entry(flow) for flow in comparison.flows],
         "ike": [_ike_entry(message) for message in comparison.ike],
         "findings": [finding_entry(finding) for finding in comparison.findings],

@@ -27,6 +27,8 @@ class ClockEntry(TypedDict):
     were matched in one direction only."""
     round_trip_ns: int | None
     """The shortest way there and back between the points, whatever the clocks' offset."""
+    drift_ppm: float | None
+    """How much faster the second capture's clock runs, in millionths; null where no drift shows."""
 
 
 class SightEntry(TypedDict):

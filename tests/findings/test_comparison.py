@@ -21,7 +21,7 @@ from ipsecanalyze.findings import Certainty, Severity
 from ipsecanalyze.findings.catalog import all_slugs, page
 from ipsecanalyze.findings.compare import SLUGS
 
-from .surgery import CAPTURES, MOON, MS, SUN, esp, packets_of, written
+from .surgery import CAPTURES, MOON, MS, START_NS, SUN, esp, packets_of, written
 
 S = 1000 * MS
 PAIRS = [
@@ -126,6 +126,25 @@ def test_a_wrong_clock_changes_the_offset_only(tmp_path: Path, seconds: int) -> 
     assert right.clock.offset_ns is not None
     assert wrong.clock.offset_ns == right.clock.offset_ns + seconds * S
     assert wrong.clock.round_trip_ns == right.clock.round_trip_ns
+
+
+def test_clocks_that_drift(tmp_path: Path) -> None:
+    draw = random.Random(3)
+    there = [esp(n, n * 10 * MS, ttl=64) for n in range(1, 1001)]
+    back = [esp(n, n * 10 * MS + 3 * MS, spi=2, source=SUN, destination=MOON, ttl=63) for n in range(1, 1001)]
+
+    def later(packet: Packet) -> Packet:
+        there = packet.data[8] == 64
+        delay = draw.randrange(50_000, 90_000) * (1 if there else -1)
+        drifted = (packet.time_ns - START_NS) * 200 // 1_000_000
+        return moved(packet, delay + drifted, ttl=63 if there else 64)
+
+    here = sorted(there + back, key=lambda packet: packet.time_ns)
+    comparison = compared(tmp_path, here, [later(packet) for packet in here])
+    assert comparison.clock.drift_ppm == pytest.approx(200, rel=0.05)
+    assert "clocks-drift" in {notice.slug for notice in comparison.notices}
+    steady = compared(tmp_path, here, [moved(p, 60_000 if p.data[8] == 64 else -60_000, 127 - p.data[8]) for p in here])
+    assert steady.clock.drift_ppm is None
 
 
 def test_a_nat_between() -> None:

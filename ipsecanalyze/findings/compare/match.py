@@ -24,6 +24,9 @@ __all__ = ["Clock", "FlowBetween", "IkeBetween", "LostRun", "Matched", "Variatio
 
 #: Runs of lost numbers and frames of latecomers that are kept of an SA; all are counted.
 _MOST_RUNS, _MOST_FRAMES = 256, 64
+#: Spans of time in which the clocks are compared for their drift, packets of each direction that it takes in one, and
+#: the least difference over all that counts.
+_SPANS, _PER_SPAN, _LEAST_RISE_NS = 16, 10, 20_000
 
 _OrderBy: TypeAlias = Literal["ttl", "clock"]
 _Pair: TypeAlias = tuple[str, str]
@@ -42,6 +45,8 @@ class Clock:
     """The smallest difference of times of packets that pass the first capture first, second less first."""
     backward_ns: int | None = None
     """The same of packets that pass the second capture first, first less second."""
+    drift_ppm: float | None = None
+    """How much faster the second clock runs, in millionths, where that shows; what varies slowly is this then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,10 +334,43 @@ def _clock(
             for copy, other in zip(copies, others, strict=True):
                 difference = other.time_ns - copy.time_ns
                 (forward if first == 0 else backward).append(difference if first == 0 else -difference)
+    drift = _drift(flows, joined)
     there, back = min(forward, default=None), min(backward, default=None)
     if there is None or back is None:
         return Clock(forward_ns=there, backward_ns=back)
-    return Clock((there - back) // 2, there + back, there, back)
+    return Clock((there - back) // 2, there + back, there, back, drift)
+
+
+def _drift(flows: Sequence[FlowBetween], joined: Sequence[_Joined]) -> float | None:
+    """The drift of the second clock against the first in millionths: a line through the offsets of spans of time.
+
+    None where a line does not fit them, or is too flat to tell from the variation of delays.
+    """
+    shared = [pair for pair in joined if pair.common[0]]
+    start = min((pair.tracks[0].times[pair.common[0][0]] for pair in shared), default=0)
+    whole = max((pair.tracks[0].times[pair.common[0][-1]] for pair in shared), default=0) - start
+    if whole <= 0:
+        return None
+    shortest: tuple[dict[int, list[int]], dict[int, list[int]]] = {}, {}  # span → [smallest difference, how many]
+    for flow, pair in zip(flows, joined, strict=True):
+        times = pair.tracks[0].times
+        for index, difference in zip(pair.common[0], pair.differences(), strict=True):
+            span = (times[index] - start) * _SPANS // (whole + 1)
+            delay = difference if flow.first == 0 else -difference
+            known = shortest[flow.first].setdefault(span, [delay, 0])
+            known[0], known[1] = min(known[0], delay), known[1] + 1
+    points = [
+        (span + 0.5, (shortest[0][span][0] - shortest[1][span][0]) / 2)
+        for span in range(_SPANS)
+        if all(span in side and side[span][1] >= _PER_SPAN for side in shortest)
+    ]
+    if len(points) < _SPANS // 2:
+        return None
+    middle, level = (sum(values) / len(points) for values in zip(*points, strict=True))
+    slope = sum((x - middle) * (y - level) for x, y in points) / sum((x - middle) ** 2 for x, _ in points)
+    worst = max(abs(y - level - slope * (x - middle)) for x, y in points)
+    rise = abs(slope) * (points[-1][0] - points[0][0])
+    return slope * _SPANS / whole * 1e6 if rise > 8 * worst and rise > _LEAST_RISE_NS else None
 
 
 class _Spans:

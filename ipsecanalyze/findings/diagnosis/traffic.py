@@ -42,7 +42,8 @@ def no_esp_traffic(case: Case) -> Iterator[Finding]:
             continue
         end = sa.closed_ns if sa.closed_ns is not None else max(ends, default=sa.last_time_ns)
         silent = end - sa.established_ns
-        if silent < _SILENT_NS or (sa.decrypted and not case.children_of(sa)):
+        childless = (sa.decrypted and not case.children_of(sa)) or (sa.version == "1.0" and not sa.child_exchanges)
+        if silent < _SILENT_NS or childless:
             continue  # without a Child SA there is nothing to send under: why it was not made is told elsewhere
         closed = f"until it was closed {span(silent)} later" if sa.closed_ns else f"in the {span(silent)} that follow"
         yield Finding(
@@ -56,9 +57,9 @@ def no_esp_traffic(case: Case) -> Iterator[Finding]:
                 "there "
                 f"is not one ESP or AH packet between them, while {count_of(sa.messages, 'IKE message')} were "
                 "captured. "
-                "Nobody sent anything, the traffic is routed past the tunnel, no policy matches it, or the "
-                "capture left "
-                "ESP out."
+                "Nobody sent anything, the traffic is routed past the tunnel, no policy matches it, or the capture "
+                "left ESP out."
+                + ("" if sa.decrypted else " The Child SA may have been refused as well, which only keys would show.")
             ),
             remedy=(
                 "Send something through the tunnel and see on the sending gateway whether its counters move "
