@@ -231,7 +231,7 @@ def libreswan(suite: Sequence[Algorithm]) -> str | None:
 
 
 def is_outdated(one: Algorithm) -> bool:
-    """Whether a transform of an IKE proposal is one that RFC 8247 says not to use (or RFC 9395, with IKEv1)."""
+    """Whether a transform of an IKE proposal is one that implementations have left out of their defaults long since."""
     return one.id in _OUTDATED.get(one.type, ())
 
 

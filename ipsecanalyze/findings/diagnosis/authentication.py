@@ -169,7 +169,7 @@ def _user_refused(case: Case, sa: IkeSa, records: list[MessageRecord]) -> Findin
         f"Phase 1 came through, but {sa.reason or 'the user was refused'} (XAUTH status 0).{fallen_back(case, sa)}",
         "Check user name and password, and the log of the gateway and its RADIUS server.",
         found.frames,
-        ("draft-beaulieu-ike-xauth §6",),
+        ("draft-beaulieu-ike-xauth",),
         found.capture,
     )
 

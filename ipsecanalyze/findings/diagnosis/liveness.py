@@ -54,7 +54,7 @@ def dead_peer(
         " restart the tunnel: in swanctl.conf `dpd_delay` of the connection and `dpd_action = restart` of the child, in"
         " ipsec.conf `dpddelay=`.",
         frames,
-        ("RFC 7296 §2.4",) if sa.version.startswith("2") else ("RFC 3706 §5.4",),
+        ("RFC 7296 §2.4",) if sa.version.startswith("2") else ("RFC 3706 §5",),
         capture,
     )
 

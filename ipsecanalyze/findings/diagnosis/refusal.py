@@ -138,14 +138,14 @@ def _advice(sa: IkeSa, known: _Known, asker: str, peer: str) -> tuple[str, str]:
 
 
 def _outdated(offered: Sequence[Sequence[Algorithm]]) -> str:
-    """A sentence on what of an offer current implementations do not take unless told to (RFC 8247)."""
-    found = [suite_text([one]) for suite in offered for one in suite if is_outdated(one)]
+    """A sentence on what of an offer current implementations do not take unless told to."""
+    found = list(dict.fromkeys(suite_text([one]) for suite in offered for one in suite if is_outdated(one)))
     if not found:
         return ""
+    verb = "is" if len(found) == 1 else "are"
     return (
-        f" Of what was offered, {series(list(dict.fromkeys(found)), 6)} should not be used any more (RFC 8247), and"
-        " current"
-        " implementations refuse it unless it is configured."
+        f" Of what was offered, {series(found, 6)} {verb} outdated, and current implementations take such algorithms only"
+        " where they are configured by name."
     )
 
 
