@@ -14,6 +14,8 @@ from ipsecanalyze.findings.words import count_of, share, spi_text
 __all__ = ["path_mtu"]
 
 _TOO_BIG = ("fragmentation needed", "packet too big")
+#: Losses beside fragments from which on they have to do with each other, as a guess.
+_SOME = 3
 _MTU = re.compile(r"MTU (\d+)")
 #: Of the outer IPv4 header, ESP with an AES-CBC IV, padding and ICV, and the inner IPv4 and TCP headers.
 _OVERHEAD = 20 + 8 + 16 + 17 + 16 + 40
@@ -59,7 +61,7 @@ def _fragmented(case: Case, flow: Flow) -> Finding:
     lost = lost_packets(flow)
     return Finding(
         slug="path-mtu",
-        severity=Severity.LOW,
+        severity=Severity.MEDIUM if lost >= _SOME else Severity.LOW,
         certainty=Certainty.OBSERVED,
         subject=flow_subject(flow),
         title=f"{flow.protocol} from {flow.source} to {flow.destination} travels in IP fragments",
@@ -69,7 +71,13 @@ def _fragmented(case: Case, flow: Flow) -> Finding:
             "fragments: with "
             "what IPsec adds, they are larger than the MTU of a link before this point. Each costs the receiver a "
             "reassembly, is lost whole with any of its fragments, and many firewalls drop fragments"
-            + (f"; {count_of(lost, 'packet')} of the flow never arrived here." if lost else ".")
+            + (
+                f". {count_of(lost, 'packet')} of the flow never arrived here: fragments that were dropped, or "
+                "packets with "
+                "DF that were too large, as fragmented ones had to be cut."
+                if lost >= _SOME
+                else "."
+            )
         ),
         remedy=_remedy(flow, None),
         frames=frames_of(found.fragment_frames if found else ()),
