@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ipsecanalyze.sa.records import Algorithm
 
-__all__ = ["Change", "is_outdated", "libreswan", "offer_text", "smallest_change", "strongswan", "suite_text"]
+__all__ = ["Change", "is_outdated", "keyword", "libreswan", "offer_text", "smallest_change", "strongswan", "suite_text"]
 
 #: Proposals compared with each other at most, from either side.
 _COMPARED = 64
@@ -177,9 +177,9 @@ def _by_type(suite: Iterable[Algorithm]) -> dict[str, list[Algorithm]]:
 
 def suite_text(suite: Sequence[Algorithm]) -> str:
     """A suite for people, in keywords where there are some: "aes256-sha256-modp2048"."""
-    parts = [_keyword(one, is_v1=_is_v1(suite)) for one in suite if one.type not in ("AUTH", "PRF", "ESN")]
+    parts = [keyword(one, is_v1=_is_v1(suite)) for one in suite if one.type not in ("AUTH", "PRF", "ESN")]
     if not any(one.type in ("INTEG", "HASH") for one in suite) or _has_own_prf(suite):
-        parts += [_keyword(one, is_v1=False) for one in suite if one.type == "PRF"]
+        parts += [keyword(one, is_v1=False) for one in suite if one.type == "PRF"]
     return "-".join(part for part in parts if part) or "nothing"
 
 
@@ -276,7 +276,7 @@ def _joined(parts: Iterable[str | None]) -> str | None:
     return "-".join(word for word in words if word)
 
 
-def _keyword(one: Algorithm, *, is_v1: bool) -> str:
+def keyword(one: Algorithm, *, is_v1: bool) -> str:
     """StrongSwan's keyword for a transform, or its name in the registry; "" for none at all."""
     if one.type in ("INTEG", "KE") and not one.id:
         return ""

@@ -130,6 +130,17 @@ class TestRefusedOffers:
         other.init()
         assert "it is not the algorithms" in one(wire.analyze(tmp_path), "no-proposal-chosen").explanation
 
+    def test_main_mode_with_another_cipher(self, tmp_path: Path) -> None:
+        wire = Wire()
+        mine, other = Talk(wire), Talk(wire, here="203.0.113.7", spi_i=3, spi_r=4)
+        mine.send(mine.message(2, 0, (1, suite_v1(encr=5)), spi_r=0, version=0x10, flags=0))
+        mine.send(mine.message(5, 9, (11, b"\0\0\0\1\1\0\0\x0e"), back=True, version=0x10, flags=0), back=True)
+        refused = one(wire.analyze(tmp_path), "no-proposal-chosen")
+        assert "3des is outdated" in refused.explanation
+        other.send(other.message(2, 0, (1, suite_v1()), spi_r=0, version=0x10, flags=0))
+        other.send(other.message(2, 0, (1, suite_v1()), back=True, version=0x10, flags=0), back=True)
+        assert "also offers aes256." in one(wire.analyze(tmp_path), "no-proposal-chosen").explanation
+
     def test_main_mode_with_another_method(self, tmp_path: Path) -> None:
         wire = Wire()
         mine, other = Talk(wire), Talk(wire, here="203.0.113.7", spi_i=3, spi_r=4)
@@ -140,4 +151,5 @@ class TestRefusedOffers:
         other.send(other.message(2, 0, (1, suite_v1(auth=3)), back=True, version=0x10, flags=0), back=True)
         finding = one(wire.analyze(tmp_path), "no-proposal-chosen")
         assert "authentication method differs" in finding.explanation
+        assert "and sha256 would have to be offered" in finding.explanation
         assert "`ike=aes256-sha2_256;modp2048`" in finding.remedy

@@ -13,6 +13,7 @@ from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.proposals import (
     Change,
     is_outdated,
+    keyword,
     libreswan,
     offer_text,
     smallest_change,
@@ -113,7 +114,7 @@ def _advice(sa: IkeSa, known: _Known, asker: str, peer: str) -> tuple[str, str]:
     groups = f" It asked others for {series(known.groups)} with INVALID_KE_PAYLOAD." if known.groups else ""
     change = smallest_change(sa.offered, known.suites)
     if change is None:
-        told = f"Nothing in this capture tells what {peer} accepts.{groups}{_outdated(sa.offered)}"
+        told = f"Nothing in this capture tells what {peer} accepts.{groups}{_outdated(sa)}"
         return told, (
             f"Find out what {peer} accepts: let it begin while you capture, as its own offer is in the clear and this"
             ' analysis then compares both; or read its configuration or log (strongSwan logs "received proposals" and'
@@ -129,7 +130,8 @@ def _advice(sa: IkeSa, known: _Known, asker: str, peer: str) -> tuple[str, str]:
             " likely the connection that this initiator meets is another one."
         )
         return told, f"See which connection of {peer} is meant for {asker}, and what its proposals are."
-    missing = series([suite_text([one]) for one in change.missing if one.type != "AUTH"], 6)
+    is_v1 = sa.version.startswith("1")
+    missing = series([keyword(one, is_v1=is_v1) for one in change.missing if one.type != "AUTH"], 6)
     told = f"{accepted} The smallest change that would agree: {asker} also offers {missing}"
     if wrong_method:
         told = f"{accepted} Besides, the authentication method differs ({wrong_method[0].name})"
@@ -137,15 +139,17 @@ def _advice(sa: IkeSa, known: _Known, asker: str, peer: str) -> tuple[str, str]:
     return f"{told}.", _lines(change, asker, "proposals", "ike")
 
 
-def _outdated(offered: Sequence[Sequence[Algorithm]]) -> str:
+def _outdated(sa: IkeSa) -> str:
     """A sentence on what of an offer current implementations do not take unless told to."""
-    found = list(dict.fromkeys(suite_text([one]) for suite in offered for one in suite if is_outdated(one)))
+    is_v1 = sa.version.startswith("1")
+    old = (one for suite in sa.offered for one in suite if is_outdated(one))
+    found = list(dict.fromkeys(keyword(one, is_v1=is_v1) for one in old))
     if not found:
         return ""
     verb = "is" if len(found) == 1 else "are"
     return (
-        f" Of what was offered, {series(found, 6)} {verb} outdated, and current implementations take such algorithms only"
-        " where they are configured by name."
+        f" Of what was offered, {series(found, 6)} {verb} outdated, and current implementations take such algorithms"
+        " only where they are configured by name."
     )
 
 
@@ -215,7 +219,7 @@ def _child_refused(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
         known = _Known([[*(one for one in offered[0] if one.type != "KE"), wanted]], ["it asks for this group"])
     change = smallest_change(offered, known.suites)
     if change is not None and change.missing:
-        missing = series([suite_text([one]) for one in change.missing], 6)
+        missing = series([keyword(one, is_v1=False) for one in change.missing], 6)
         told = (
             f"{peer} accepts {offer_text(known.suites)} ({series(known.where, 3)}). The smallest change that"
             f" would agree: {asker} also offers {missing}."
