@@ -68,8 +68,8 @@ def _lost(flow: FlowBetween, names: tuple[str, str]) -> Finding:
     if track.encapsulations and track.encapsulations[0] is not Encapsulation.NONE:
         carrier = f"{track.encapsulations[0].upper()} port {track.ports[0][1]}"
     remedy = (
-        f"Something between {near} and {far} blocks {carrier} in this direction: see the firewalls and access "
-        "lists there."
+        f"Something between {near} and {far} blocks {carrier} in this direction: see the firewalls and access lists "
+        "there."
         if everything
         else f"The loss is between {near} and {far}, in this direction: look at errors, drops and policers of the "
         "interfaces and lines there; a third capture point in the middle halves the way."
@@ -124,14 +124,14 @@ def _lost_text(flow: FlowBetween, near: str, far: str, passed: int) -> str:
     if _is_by_size(flow) and flow.lost_octets is not None and flow.common_octets is not None:
         such = " of packets with DF" if flow.whole_only and ":" not in track.source else ""
         text += (
-            f" All that were lost have {flow.lost_octets[0]:,} octets or more behind the IP header, and all{such} that "
-            f"came through have {flow.common_octets[1]:,} or less: what is too large for a link between the points "
-            "vanishes."
+            f" All that were lost have {flow.lost_octets[0]:,} octets or more behind the IP header, and all{such} "
+            f"that came through have {flow.common_octets[1]:,} or less: what is too large for a link between the "
+            "points vanishes."
         )
     if flow.unseen:
         text += (
-            f" {count_of(flow.unseen, 'number is', 'numbers are')} only in {far}: {near} missed these, or they went by "
-            "another way, and so the captures are not complete."
+            f" {count_of(flow.unseen, 'number is', 'numbers are')} only in {far}: {near} missed these, or they went "
+            "by another way, and so the captures are not complete."
         )
     return text
 
@@ -168,8 +168,7 @@ def _lost_ike(messages: Sequence[IkeBetween], names: tuple[str, str]) -> Iterato
             title=f"{count_of(sent, 'IKE message')} from {source} to {destination} did not get from {near} to {far}",
             explanation=(
                 f"{near} has {count_of(sent, 'transmission')} of {count_of(len(lost), 'IKE message')} "
-                f"({series(exchanges)}) "
-                f"from {source} to {destination} that {far} lacks though it was capturing. "
+                f"({series(exchanges)}) from {source} to {destination} that {far} lacks though it was capturing. "
                 + (
                     f"{count_of(len(never), 'message')} of these never came through, by no retransmission."
                     if never
@@ -207,8 +206,7 @@ def _reordered(flow: FlowBetween, names: tuple[str, str]) -> Finding:
         explanation=(
             f"{flow.reordered:,} of {count_of(flow.common, 'packet')} of {flow.protocol} {spi_text(flow.spi)} "
             f"({share(flow.reordered, flow.common)}) that are in both captures came to {far} behind packets that "
-            "passed "
-            f"{near} after them, up to {flow.largest_lateness:,} behind. "
+            f"passed {near} after them, up to {flow.largest_lateness:,} behind. "
             + (f"A receiver's replay window would drop so many of them: {windows}." if outside else "")
             + _order_known(flow)
         ).rstrip(),
@@ -228,8 +226,8 @@ def _delayed(flow: FlowBetween, clock: Clock, names: tuple[str, str]) -> Finding
     assert variation is not None  # noqa: S101 - the caller has seen to it
     slow = variation.percentile_95_ns >= _SLOW_NS
     text = (
-        f"{count_of(flow.common, 'packet')} of {flow.protocol} {spi_text(flow.spi)} were timed from {near} to {far}. "
-        f"Compared with the quickest, half of them took up to {span(variation.median_ns)} longer, 95 % up to "
+        f"{count_of(flow.common, 'packet')} of {flow.protocol} {spi_text(flow.spi)} were timed from {near} to "
+        f"{far}. Compared with the quickest, half of them took up to {span(variation.median_ns)} longer, 95 % up to "
         f"{span(variation.percentile_95_ns)}, the slowest {span(variation.longest_ns)}; the jitter is "
         f"{span(variation.jitter_ns)}. "
     )
@@ -237,11 +235,9 @@ def _delayed(flow: FlowBetween, clock: Clock, names: tuple[str, str]) -> Finding
         ahead = "ahead" if clock.offset_ns >= 0 else "behind"
         offset = clock.offset_ns if flow.first == 0 else -clock.offset_ns
         text += (
-            f"The quickest way there and back between the points took {span(clock.round_trip_ns)}. If its two "
-            "ways take "
-            f"equally long, the clock of {names[1]} is {span(abs(clock.offset_ns))} {ahead}, and the quickest "
-            "packet of "
-            f"this flow took {span(max(variation.shortest_ns - offset, 0))}. "
+            f"The quickest way there and back between the points took {span(clock.round_trip_ns)}. If its two ways "
+            f"take equally long, the clock of {names[1]} is {span(abs(clock.offset_ns))} {ahead}, and the quickest "
+            f"packet of this flow took {span(max(variation.shortest_ns - offset, 0))}. "
         )
     else:
         text += "Packets were matched in one direction only, so nothing can be said about the clocks' offset. "
@@ -253,8 +249,7 @@ def _delayed(flow: FlowBetween, clock: Clock, names: tuple[str, str]) -> Finding
         subject=f"{flow.protocol} {flow.spi:08x}",
         title=(
             f"{flow.protocol} from {track.source} to {track.destination} takes up to {span(variation.longest_ns)} "
-            "longer "
-            "than at its quickest between the points"
+            "longer than at its quickest between the points"
         ),
         explanation=text + _order_known(flow),
         remedy=(
@@ -310,13 +305,14 @@ def _rewritten(matched: Matched, names: tuple[str, str]) -> Iterator[Finding]:
             subject=source if (source, port) != (new_source, new_port) else destination,
             title=title,
             explanation=(
-                f"The same packets ({series(list(rewrite.spis))}) go from {before} in {names[0]} and from {after} in "
-                f"{names[1]}: their SPIs, numbers and octets are equal. Behind a NAT, ESP needs UDP encapsulation and "
-                "keepalives, and the gateway behind it can be reached only as long as the mapping lasts."
+                f"The same packets ({series(list(rewrite.spis))}) go from {before} in {names[0]} and from {after} "
+                f"in {names[1]}: their SPIs, numbers and octets are equal. Behind a NAT, ESP needs UDP "
+                "encapsulation and keepalives, and the gateway behind it can be reached only as long as the mapping "
+                "lasts."
             ),
             remedy=(
-                "Nothing, where this NAT is meant to be. Match the gateway by identity instead of address on the other "
-                "side, and keep keepalives shorter than the NAT's timeout for UDP."
+                "Nothing, where this NAT is meant to be. Match the gateway by identity instead of address on the "
+                "other side, and keep keepalives shorter than the NAT's timeout for UDP."
             ),
             frames=frames_of(rewrite.frames),
             references=("RFC 3948 §4", "RFC 7296 §2.23"),

@@ -48,16 +48,15 @@ def duplicate_packets(case: Case) -> Iterator[Finding]:
             ),
             explanation=(
                 f"{count:,} of {count_of(packets, 'packet')} of {flow.protocol} {spi_text(flow.spi)} "
-                f"({share(count, packets)}) have a sequence number that had been seen before. {_circumstances(copies)}"
-                + _meaning(flow, copies, replayed=replayed)
+                f"({share(count, packets)}) have a sequence number that had been seen before. "
+                f"{_circumstances(copies)}" + _meaning(flow, copies, replayed=replayed)
             ),
             remedy=(
-                f"See to it that anti-replay is on at {flow.destination} (it drops these packets and counts them), and "
-                "find who can write to the path between the gateways."
+                f"See to it that anti-replay is on at {flow.destination} (it drops these packets and counts them), "
+                "and find who can write to the path between the gateways."
                 if replayed
                 else "See whether a mirror session writes into the path, a layer-2 loop or bridge floods, or a "
-                "line repeats "
-                "frames; receivers with anti-replay drop the copies."
+                "line repeats frames; receivers with anti-replay drop the copies."
             ),
             frames=frames_of(frame for copy in copies[:16] for frame in copy[:2]),
             references=("RFC 4303 §3.4.3",) if flow.protocol == "ESP" else ("RFC 4302 §3.4.3",),
@@ -82,8 +81,8 @@ def _circumstances(copies: Sequence[Copy]) -> str:
 def _meaning(flow: Flow, copies: Sequence[Copy], *, replayed: bool) -> str:
     if replayed:
         return (
-            "No network repeats packets so late: somebody kept them and sent them again, or a device on the path held "
-            f"them back. With anti-replay on, {flow.destination} drops them."
+            "No network repeats packets so late: somebody kept them and sent them again, or a device on the path "
+            f"held them back. With anti-replay on, {flow.destination} drops them."
         )
     if not copies:
         return "They were doubled on the way, by the capture or by somebody who replays them."
@@ -94,6 +93,6 @@ def _meaning(flow: Flow, copies: Sequence[Copy], *, replayed: bool) -> str:
             "doubles part of what it sees; the other packets of the flow came once."
         )
     return (
-        "A changed TTL or IP identification says that they took another way or were sent anew: it is the network, not "
-        "the capture."
+        "A changed TTL or IP identification says that they took another way or were sent anew: it is the network, "
+        "not the capture."
     )

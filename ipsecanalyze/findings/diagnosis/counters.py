@@ -37,14 +37,12 @@ def icv_failures(case: Case) -> Iterator[Finding]:
             subject=flow_subject(flow),
             title=(
                 f"{opening.icv_wrong:,} of {count_of(opening.packets, f'{flow.protocol} packet')} from "
-                f"{flow.source} to "
-                f"{flow.destination} fail the integrity check"
+                f"{flow.source} to {flow.destination} fail the integrity check"
             ),
             explanation=(
                 f"Of {count_of(opening.packets, 'packet')} of {flow.protocol} {spi_text(flow.spi)} from "
-                f"{flow.source} to "
-                f"{flow.destination}, {opening.opened:,} were opened with the given keys and {opening.icv_wrong:,} "
-                f"({share(opening.icv_wrong, opening.packets)}) have a wrong ICV. {verdict}"
+                f"{flow.source} to {flow.destination}, {opening.opened:,} were opened with the given keys and "
+                f"{opening.icv_wrong:,} ({share(opening.icv_wrong, opening.packets)}) have a wrong ICV. {verdict}"
             ),
             remedy=remedy,
             frames=case.sure_frames(flow, () if some else (flow.first_frame, flow.last_frame)),
@@ -61,8 +59,8 @@ def _icv_verdict(flow: Flow, opening: FlowOpening) -> tuple[str, str]:
         return verdict, opening.remedy or "Say that the SA uses ESN, or give a capture from its beginning."
     if not opening.opened:
         verdict = (
-            "It is all of them, so these are not this SA's keys, or the algorithm or the length of the ICV is another"
-            f"{told}: HMAC-SHA2-256 of old Linux kernels has an ICV of 96 bits, where others have 128."
+            "It is all of them, so these are not this SA's keys, or the algorithm or the length of the ICV is "
+            f"another{told}: HMAC-SHA2-256 of old Linux kernels has an ICV of 96 bits, where others have 128."
         )
         return verdict, opening.remedy or "Compare keys, algorithm and ICV length at both ends."
     if flow.truncated_packets:
@@ -70,8 +68,7 @@ def _icv_verdict(flow: Flow, opening: FlowOpening) -> tuple[str, str]:
         return verdict, "Capture whole packets: `tcpdump -s 0`."
     verdict = (
         "The key is right, as it opens others: these packets were changed on the way or forged, or belong to "
-        "another SA "
-        f"with the same SPI{told}."
+        f"another SA with the same SPI{told}."
     )
     counters = f"See the counters of integrity errors at {flow.destination}; look for a device that rewrites packets."
     return verdict, opening.remedy or counters
@@ -107,12 +104,13 @@ def sequence_exhaustion(case: Case) -> Iterator[Finding]:
             explanation=(
                 f"{flow.protocol} {spi_text(flow.spi)} has reached number {highest:,} of {_LAST:,} and used "
                 f"{rate * 1e9:,.0f} numbers per second over {span(lasted)}: at that rate the 32-bit counter ends "
-                f"{span(left_ns)} after the flow's last packet here. The sender must not let it cycle: it has to rekey "
-                "before, or the tunnel stops. Whether extended sequence numbers were negotiated is not known here."
+                f"{span(left_ns)} after the flow's last packet here. The sender must not let it cycle: it has to "
+                "rekey before, or the tunnel stops. Whether extended sequence numbers were negotiated is not known "
+                "here."
             ),
             remedy=(
-                f"Negotiate extended sequence numbers (ESN) between {flow.source} and {flow.destination}, or rekey by "
-                "packets or octets before the counter ends, not only by time."
+                f"Negotiate extended sequence numbers (ESN) between {flow.source} and {flow.destination}, or rekey "
+                "by packets or octets before the counter ends, not only by time."
             ),
             frames=case.sure_frames(flow, (flow.first_frame, flow.last_frame)),
             references=("RFC 4303 §3.3.3", "RFC 4303 §2.2.1"),
@@ -144,15 +142,13 @@ def sequence_restart(case: Case) -> Iterator[Finding]:
             title=f"The sequence numbers from {flow.source} to {flow.destination} began anew under one SPI",
             explanation=(
                 f"The counter of {flow.protocol} {spi_text(flow.spi)} from {flow.source} to {flow.destination} "
-                "began anew "
-                f"{count_of(restarts, 'time')} within {count_of(flow.packets, 'packet')}.{where} Numbers may come only "
-                "once under one key. Either the same SA was put in place again with the same key (manual keys, a "
-                "restored "
-                "virtual machine, a failover without its counters), and the receiver's anti-replay drops all of it"
+                f"began anew {count_of(restarts, 'time')} within {count_of(flow.packets, 'packet')}.{where} Numbers "
+                "may come only once under one key. Either the same SA was put in place again with the same key "
+                "(manual keys, a restored virtual machine, a failover without its counters), and the receiver's "
+                "anti-replay drops all of it"
                 + (
                     f"; with {nonce} the counter is what makes nonces, and a repeated one reveals what was "
-                    "encrypted and "
-                    "lets anyone forge packets"
+                    "encrypted and lets anyone forge packets"
                     if nonce
                     else ", and with GCM, CCM, CTR or ChaCha20 repeated nonces reveal what was encrypted"
                 )
@@ -160,8 +156,7 @@ def sequence_restart(case: Case) -> Iterator[Finding]:
             ),
             remedy=(
                 f"Make new keys: negotiate by IKE instead of manual keys, and let {flow.source} negotiate anew "
-                "whenever it "
-                "starts, is restored or takes over (RFC 6311 says how clusters carry counters on)."
+                "whenever it starts, is restored or takes over (RFC 6311 says how clusters carry counters on)."
             ),
             frames=case.sure_frames(flow, (jump.frame for jump in jumps)),
             references=("RFC 4303 §3.3.3", "RFC 4106 §3.1"),

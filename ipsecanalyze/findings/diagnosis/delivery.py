@@ -88,8 +88,8 @@ def _loss_text(flow: Flow, lost: int, sent: int, gaps: Sequence[Gap], *, leaky: 
     bursts, longest = sequence.loss_bursts, sequence.longest_loss_burst
     text = (
         f"Of {sent:,} sequence numbers of {flow.protocol} {spi_text(flow.spi)} from {flow.source} to "
-        f"{flow.destination} "
-        f"({sequence.lowest:,} to {sequence.highest:,}), {lost:,} never came by here ({share(lost, sent)})"
+        f"{flow.destination} ({sequence.lowest:,} to {sequence.highest:,}), {lost:,} never came by here "
+        f"({share(lost, sent)})"
     )
     if bursts == 1:
         text += ", all in one run"
@@ -106,8 +106,8 @@ def _loss_text(flow: Flow, lost: int, sent: int, gaps: Sequence[Gap], *, leaky: 
     if leaky:
         return text + "As the capture itself has holes, they may well have passed here unseen."
     return text + (
-        "They were sent, as the sender counts what it sends, and were lost between the sender and the capture point. "
-        "Whether more is lost behind that point cannot be seen here."
+        "They were sent, as the sender counts what it sends, and were lost between the sender and the capture "
+        "point. Whether more is lost behind that point cannot be seen here."
     )
 
 
@@ -116,8 +116,8 @@ def _loss_remedy(flow: Flow) -> str:
     if flow.ports:
         carrier = f"UDP port {flow.ports[0][1]}"
     return (
-        f"Look at the path from {flow.source} to the capture point: errors and drops on its interfaces, policers that "
-        f"count {carrier} as a class of its own, and the line's rate. A capture at {flow.source} and "
+        f"Look at the path from {flow.source} to the capture point: errors and drops on its interfaces, policers "
+        f"that count {carrier} as a class of its own, and the line's rate. A capture at {flow.source} and "
         "`ipsecanalyze compare` show between which two points packets vanish."
     )
 
@@ -159,15 +159,14 @@ def loss_at_rekey(case: Case) -> Iterator[Finding]:
             title=f"Packets between {sa.initiator.address} and {sa.responder.address} are lost when SAs are replaced",
             explanation=(
                 f"{lost:,} of {count_of(total, 'lost packet')} are missing within {span(_AT_REKEY_NS)} of "
-                f"{len(hit):,} of {count_of(len(rekeys), 'exchange')} that made new Child SAs, though these "
-                "moments are "
-                f"only {share(len(rekeys) * 2 * _AT_REKEY_NS, whole)} of the time. The old SA is taken away while "
-                "packets "
-                "under it are still on their way, or the new one is used before the other side has it."
+                f"{len(hit):,} of {count_of(len(rekeys), 'exchange')} that made new Child SAs, though these moments "
+                f"are only {share(len(rekeys) * 2 * _AT_REKEY_NS, whole)} of the time. The old SA is taken away "
+                "while packets under it are still on their way, or the new one is used before the other side has it."
             ),
             remedy=(
-                f"Let {sa.initiator.address} and {sa.responder.address} keep the old inbound SA for some seconds after "
-                "the rekey (strongSwan: charon.delete_rekeyed_delay), and rekey well before the hard lifetime ends."
+                f"Let {sa.initiator.address} and {sa.responder.address} keep the old inbound SA for some seconds "
+                "after the rekey (strongSwan: charon.delete_rekeyed_delay), and rekey well before the hard lifetime "
+                "ends."
             ),
             frames=frames_of(frame for loss in near if loss.flow.capture == capture for frame in loss.frames),
             references=("RFC 7296 §2.8",),
@@ -219,8 +218,8 @@ def esp_reordering(case: Case) -> Iterator[Finding]:
                 f"sequence number, up to {most:,} behind the highest. " + _order_matters(most)
             ),
             remedy=(
-                "Look for several paths of unequal length (ECMP by packet, bonded lines), for queues by DSCP that the "
-                "outer header inherits, and for a sender or a capture that spreads one SA over several cores."
+                "Look for several paths of unequal length (ECMP by packet, bonded lines), for queues by DSCP that "
+                "the outer header inherits, and for a sender or a capture that spreads one SA over several cores."
             ),
             frames=frames_of(one.frame for one in late),
             references=("RFC 4737 §3.3",),
@@ -235,8 +234,7 @@ def _order_matters(most: int) -> str:
         return f"A replay window of {_LEAST_WINDOW} takes them all, and TCP inside does not mind so little."
     return (
         f"A replay window of {_LEAST_WINDOW} takes them all; TCP inside may suffer, as it takes a packet that is "
-        "overtaken "
-        "by three others for lost."
+        "overtaken by three others for lost."
     )
 
 
@@ -261,6 +259,7 @@ def replay_window_exceeded(case: Case) -> Iterator[Finding]:
             continue
         if not dropped[_LEAST_WINDOW]:
             continue
+        exact = not sequence.duplicates or (found is not None and found.packets == flow.packets)
         windows = ", ".join(f"{count:,} with {window:,}" for window, count in dropped.items())
         enough = next((window for window, count in dropped.items() if not count), 2 * max(dropped))
         most = found.late[0].behind if found and found.late else sequence.largest_lateness
@@ -272,15 +271,14 @@ def replay_window_exceeded(case: Case) -> Iterator[Finding]:
             title=f"{flow.destination} drops late {flow.protocol} packets from {flow.source} if its window is small",
             explanation=(
                 f"{sequence.reordered:,} of {count_of(sequence.unique, 'packet')} of {flow.protocol} "
-                f"{spi_text(flow.spi)} came out of order, up to {most:,} numbers behind the highest. A receiver drops "
-                f"what lies to the left of its anti-replay window; as they came by here, so many for each window size: "
-                f"{windows}"
-                f"{'' if not sequence.duplicates or (found and found.packets == flow.packets) else ', at least'}."
+                f"{spi_text(flow.spi)} came out of order, up to {most:,} numbers behind the highest. A receiver "
+                "drops what lies to the left of its anti-replay window; as they came by here, so many for each "
+                "window size: "
+                f"{windows}{'' if exact else ', at least'}."
             ),
             remedy=(
                 f"Set the replay window of {flow.destination} to {enough:,} or more packets, and find what delays "
-                "single "
-                "packets: queues by DSCP under one SA (use an SA per class), or several paths."
+                "single packets: queues by DSCP under one SA (use an SA per class), or several paths."
             ),
             frames=frames_of(frames),
             references=("RFC 4303 §3.4.3", "RFC 4301 §4.1"),

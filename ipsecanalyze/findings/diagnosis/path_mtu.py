@@ -43,11 +43,10 @@ def _refused(case: Case, flow: Flow, refused: list[tuple[int, str]]) -> Finding:
         title=f"{flow.protocol} from {flow.source} to {flow.destination} is too large for a link on the way",
         explanation=(
             f"{count_of(flow.icmp_error_count, 'ICMP error')} about {flow.protocol} {spi_text(flow.spi)} from "
-            f"{flow.source} to {flow.destination}, {len(refused)} of which say that packets with DF set do not fit the "
-            f"MTU{mtu} of the next link, and were dropped. The flow's largest packets have {largest:,} octets "
-            "behind the "
-            "IP header. Small packets pass (pings, logins) and large ones vanish, unless the gateway heeds these "
-            "messages and passes them on to the hosts."
+            f"{flow.source} to {flow.destination}, {len(refused)} of which say that packets with DF set do not fit "
+            f"the MTU{mtu} of the next link, and were dropped. The flow's largest packets have {largest:,} octets "
+            "behind the IP header. Small packets pass (pings, logins) and large ones vanish, unless the gateway "
+            "heeds these messages and passes them on to the hosts."
         ),
         remedy=_remedy(flow, mtus[0] if mtus else None),
         frames=case.sure_frames(flow, (frame for frame, _ in refused)),
@@ -66,15 +65,13 @@ def _fragmented(case: Case, flow: Flow) -> Finding:
         subject=flow_subject(flow),
         title=f"{flow.protocol} from {flow.source} to {flow.destination} travels in IP fragments",
         explanation=(
-            f"{flow.ip_fragments:,} of {count_of(flow.packets, 'packet')} of {flow.protocol} {spi_text(flow.spi)} from "
-            f"{flow.source} to {flow.destination} ({share(flow.ip_fragments, flow.packets)}) came in IP "
-            "fragments: with "
-            "what IPsec adds, they are larger than the MTU of a link before this point. Each costs the receiver a "
-            "reassembly, is lost whole with any of its fragments, and many firewalls drop fragments"
+            f"{flow.ip_fragments:,} of {count_of(flow.packets, 'packet')} of {flow.protocol} {spi_text(flow.spi)} "
+            f"from {flow.source} to {flow.destination} ({share(flow.ip_fragments, flow.packets)}) came in IP "
+            "fragments: with what IPsec adds, they are larger than the MTU of a link before this point. Each costs "
+            "the receiver a reassembly, is lost whole with any of its fragments, and many firewalls drop fragments"
             + (
                 f". {count_of(lost, 'packet')} of the flow never arrived here: fragments that were dropped, or "
-                "packets with "
-                "DF that were too large, as fragmented ones had to be cut."
+                "packets with DF that were too large."
                 if lost >= _SOME
                 else "."
             )
@@ -89,8 +86,7 @@ def _fragmented(case: Case, flow: Flow) -> Finding:
 def _remedy(flow: Flow, mtu: int | None) -> str:
     example = f", here to {mtu - _OVERHEAD:,} or less" if mtu is not None and mtu > 2 * _OVERHEAD else ""
     return (
-        f"Clamp the TCP MSS of what goes into the tunnel at {flow.source} and {flow.destination}{example}, set "
-        "the MTU of "
-        "the tunnel interface to what the path carries less the overhead of ESP, and let ICMP "
+        f"Clamp the TCP MSS of what goes into the tunnel at {flow.source} and {flow.destination}{example}, set the "
+        "MTU of the tunnel interface to what the path carries less the overhead of ESP, and let ICMP "
         '"fragmentation needed" through on the whole path.'
     )

@@ -72,8 +72,8 @@ def one_sided(case: Case) -> Iterator[Finding]:
         frames = [frame for frames in sides.one_way.values() for frame in frames]
         plain = any(record.datagram.capture == index for record in case.messages)
         evidence = (
-            "Its IKE messages carry the SPIs of both sides, so the other side did answer; these answers are "
-            "missing here."
+            "Its IKE messages carry the SPIs of both sides, so the other side did answer; these answers are missing "
+            "here."
             if plain
             else "There is ESP or AH in one direction only, and no IKE that would tell whether the other side sends."
         )
@@ -85,12 +85,12 @@ def one_sided(case: Case) -> Iterator[Finding]:
             title=f"Only one direction was captured: {series(pairs, 2)}",
             explanation=(
                 f"Every packet of {count_of(len(pairs), 'conversation')} in this capture goes one way "
-                f"({series(pairs)}). {evidence} Nobody is to blame for replies that were not captured: "
-                "what is said below about missing answers and one-way traffic is worth little."
+                f"({series(pairs)}). {evidence} Nobody is to blame for replies that were not captured: what is said "
+                "below about missing answers and one-way traffic is worth little."
             ),
             remedy=(
-                "Capture where both directions pass: both lines of a redundant pair, both ports of a tap, and a mirror "
-                "session for received and sent packets; look for asymmetric routing."
+                "Capture where both directions pass: both lines of a redundant pair, both ports of a tap, and a "
+                "mirror session for received and sent packets; look for asymmetric routing."
             ),
             frames=frames_of(frames),
             capture=index,
@@ -176,8 +176,7 @@ def truncated(case: Case) -> Iterator[Finding]:
             explanation=(
                 f"{facts.truncated_packets:,} of {count_of(facts.packets, 'packet')} "
                 f"({share(facts.truncated_packets, facts.packets)}) are shorter in the file than they were on the "
-                "wire: "
-                f"the snap length cut them, {count_of(cut, 'ESP or AH packet')} among them."
+                f"wire: the snap length cut them, {count_of(cut, 'ESP or AH packet')} among them."
                 + (f" So {' and '.join(lost)}." if lost else "")
             ),
             remedy="Capture whole packets: `tcpdump -s 0`, or a snap length of 262144 in other tools.",
@@ -208,15 +207,14 @@ def mirrored(case: Case) -> Iterator[Finding]:
             title=f"Packets were captured twice: {copies:,} of {count_of(packets, 'ESP or AH packet')} are copies",
             explanation=(
                 f"In {count_of(len(flows), 'flow')} of this capture, {copies:,} of {count_of(packets, 'packet')} "
-                "have a "
-                "number that was there before, "
+                "have a number that was there before, "
                 + ("with the same IP identification and within 100 ms" if frames else "about one for each packet")
                 + f": each was seen {where}. That is the capture's doing, so duplicates are not held against the "
                 "network, and counts of packets and retransmissions are doubled."
             ),
             remedy=(
-                "Capture at one point only, or take the copies out (`editcap -d`; by interface where the capture has "
-                "several). Two points in two files: `ipsecanalyze compare`."
+                "Capture at one point only, or take the copies out (`editcap -d`; by interface where the capture "
+                "has several). Two points in two files: `ipsecanalyze compare`."
             ),
             frames=frames_of(frames[:32]),
             capture=index,
@@ -267,13 +265,12 @@ def late_start(case: Case) -> Iterator[Finding]:
             explanation=(
                 f"{count_of(len(flows), 'flow begins', 'flows begin')} with a high sequence number, "
                 f"{first.protocol} {spi_text(first.spi)} from {first.source} to {first.destination} with "
-                f"{first.sequence.lowest:,}: so many packets had been sent under that SA before. How these "
-                "tunnels were "
-                "negotiated is not in this capture, nor what went wrong then."
+                f"{first.sequence.lowest:,}: so many packets had been sent under that SA before. How these tunnels "
+                "were negotiated is not in this capture, nor what went wrong then."
             ),
             remedy=(
-                "To see the negotiation, begin to capture first and then bring the tunnel up anew "
-                "(`swanctl --terminate` and `--initiate`, `ipsec auto --down` and `--up`, or `clear crypto sa`)."
+                "To see the negotiation, begin to capture first and then bring the tunnel up anew (`swanctl "
+                "--terminate` and `--initiate`, `ipsec auto --down` and `--up`, or `clear crypto sa`)."
             ),
             frames=frames_of(flow.first_frame for flow in flows),
             capture=index,
@@ -313,8 +310,8 @@ def capture_drops(case: Case) -> Iterator[Finding]:
             said += (
                 f"It was taken on the host that sends {series([spi_text(flow.spi) for flow in flows])} (the device "
                 '"any", and a TTL that no router has lowered), and yet '
-                f"{count_of(lost, 'sequence number is', 'sequence numbers are')} "
-                "absent there: no network lies between, so the capture missed these packets. "
+                f"{count_of(lost, 'sequence number is', 'sequence numbers are')} absent there: no network lies "
+                "between, so the capture missed these packets. "
             )
         yield Finding(
             slug="capture-drops",
@@ -324,9 +321,9 @@ def capture_drops(case: Case) -> Iterator[Finding]:
             title="The capturing system did not write all packets",
             explanation=said + "Losses seen in this capture may be its own, and say little about the network.",
             remedy=(
-                "Give the capture a larger buffer (`tcpdump -B 65536`), a filter that leaves less to write, and a fast "
-                "disk; see the counts that tcpdump prints when it ends. On Linux, capture on the interface, not "
-                "on `any`."
+                "Give the capture a larger buffer (`tcpdump -B 65536`), a filter that leaves less to write, and a "
+                "fast disk; see the counts that tcpdump prints when it ends. On Linux, capture on the interface, "
+                "not on `any`."
             ),
             frames=frames_of(frames),
             capture=index,

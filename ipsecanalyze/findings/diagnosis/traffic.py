@@ -54,19 +54,16 @@ def no_esp_traffic(case: Case) -> Iterator[Finding]:
             title=f"The tunnel between {sa.initiator.address} and {sa.responder.address} is up, but carries nothing",
             explanation=(
                 f"{sa.id} between {sa.initiator.address} and {sa.responder.address} was established, and {closed} "
-                "there "
-                f"is not one ESP or AH packet between them, while {count_of(sa.messages, 'IKE message')} were "
-                "captured. "
-                "Nobody sent anything, the traffic is routed past the tunnel, no policy matches it, or the capture "
-                "left ESP out."
+                f"there is not one ESP or AH packet between them, while {count_of(sa.messages, 'IKE message')} were "
+                "captured. Nobody sent anything, the traffic is routed past the tunnel, no policy matches it, or "
+                "the capture left ESP out."
                 + ("" if sa.decrypted else " The Child SA may have been refused as well, which only keys would show.")
             ),
             remedy=(
-                "Send something through the tunnel and see on the sending gateway whether its counters move "
-                "(`ip -s xfrm state`, `show crypto ipsec sa`): if not, it is routing, NAT in front of the "
-                "tunnel, or the "
-                "traffic selectors there; if so, ESP is lost before this point. The capture filter must let `esp` and "
-                "`udp port 4500` through."
+                "Send something through the tunnel and see on the sending gateway whether its counters move (`ip -s "
+                "xfrm state`, `show crypto ipsec sa`): if not, it is routing, NAT in front of the tunnel, or the "
+                "traffic selectors there; if so, ESP is lost before this point. The capture filter must let `esp` "
+                "and `udp port 4500` through."
             ),
             frames=_in_capture(case, sa, _made_by(sa)),
             references=("RFC 4301 §5.1",),
@@ -130,16 +127,15 @@ def esp_one_way(case: Case) -> Iterator[Finding]:
             title=f"{flow.protocol} goes from {source} to {destination}, but nothing comes back",
             explanation=(
                 f"In {span(lasted)}, {count_of(packets, f'{flow.protocol} packet')} went from {source} to "
-                f"{destination} "
-                f"(SPI {spis}), and not one in the other direction, though IKE between them is answered both ways. "
-                f"Either {carrier} from {destination} is blocked before this capture point, or {destination} sends "
-                "nothing: it drops what it gets, has no route or policy for the answers, or sends them another way."
+                f"{destination} (SPI {spis}), and not one in the other direction, though IKE between them is "
+                f"answered both ways. Either {carrier} from {destination} is blocked before this capture point, or "
+                f"{destination} sends nothing: it drops what it gets, has no route or policy for the answers, or "
+                "sends them another way."
             ),
             remedy=(
                 f"See at {destination} whether its outbound SA counts packets. If it does, a firewall or provider "
-                "between "
-                f"it and here drops {carrier}: allow it, or force UDP encapsulation (NAT-T). If it does not, check the "
-                f"inbound counters, the route back and the firewall behind {destination}."
+                f"between it and here drops {carrier}: allow it, or force UDP encapsulation (NAT-T). If it does "
+                f"not, check the inbound counters, the route back and the firewall behind {destination}."
             ),
             frames=frames_of(
                 frame
@@ -212,8 +208,8 @@ def _refused(case: Case) -> Iterator[Finding]:
             title=f"{by.address} does not know the SA that {to.address} sends on",
             explanation=(
                 f"{by.address} sent {count_of(len(notes), 'INVALID_SPI notify', 'INVALID_SPI notifies')}{said} to "
-                f"{to.address}: it got ESP or AH with an SPI that it has no SA for. As a rule it was restarted, or has "
-                f"deleted the SA without {to.address} hearing of it."
+                f"{to.address}: it got ESP or AH with an SPI that it has no SA for. As a rule it was restarted, or "
+                f"has deleted the SA without {to.address} hearing of it."
             ),
             remedy=_stale_remedy(to.address, by.address),
             frames=_in_capture(case, sa, (notify.frame for notify in notes)),
@@ -273,8 +269,7 @@ def _stale_finding(case: Case, flow: Flow, sa: IkeSa) -> Finding:
         explanation=(
             f"{flow.protocol} {spi_text(flow.spi)} from {flow.source} to {flow.destination} {when} "
             f"({count_of(flow.packets, 'packet')} in all), and nothing of that age comes back. {flow.destination} "
-            "has made "
-            "its SAs anew, after a restart perhaps, and drops what comes under the old one."
+            "has made its SAs anew, after a restart perhaps, and drops what comes under the old one."
         ),
         remedy=_stale_remedy(flow.source, flow.destination),
         frames=case.sure_frames(flow, (flow.first_frame, flow.last_frame)),
