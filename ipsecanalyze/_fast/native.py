@@ -56,6 +56,8 @@ class NativeIntake(Intake):
         self.scan = _core.Scan(flows.core, capture, options.protected_datagrams)
         self.watches = False
         """Whether the core leaves conversations to Python."""
+        self.follows = False
+        """Whether the decoder follows any, port 4500 included: what comes later depends on what came before."""
         self._held: list[Protected] | None = None
         self._held_errors: list[Datagram] | None = None
         self.decoder.conversations.on_new = self._watch
@@ -145,6 +147,7 @@ class NativeIntake(Intake):
 
     def _watch(self, one: Endpoint, other: Endpoint) -> None:
         """The decoder follows a conversation: the core must leave its packets to Python."""
+        self.follows = True
         if NAT_T_PORT in (one[1], other[1]):
             return  # it does so anyway
         self.watches = True

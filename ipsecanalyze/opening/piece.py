@@ -145,7 +145,7 @@ def _scan(scanner: RowScanner, path: str, piece: Piece) -> int:
 def _part(opening: Opening, scanner: RowScanner, stop: int, packets: int, octets: int) -> Part:
     counts = scanner.intake.decoder.fragment_counts
     alone = not (
-        scanner.intake.watches
+        scanner.intake.follows
         or scanner.saw_fragments
         or counts.completed
         or scanner.facts.notice_counts

@@ -17,7 +17,7 @@ from ipsecanalyze.keys import KeyRing
 from ipsecanalyze.opening.export import write_inner
 
 sys.path.insert(0, str(Path(__file__).parent))
-from esp_made import Cbc, Gcm, frames, inner, ipv4, udp
+from esp_made import MOON, SUN, Cbc, Gcm, frames, inner, ipv4, udp
 
 pytestmark = pytest.mark.skipif(IMPLEMENTATION != "c", reason="only the C core's scans are shared")
 
@@ -81,6 +81,38 @@ def test_what_needs_the_whole_is_done_alone(tmp_path: Path, small_pieces: list[b
         packets[7] = replace(packets[7], data=bytes(first), wire_length=84)
     path = write(tmp_path / "a.pcap", packets)
     assert run(path, KeyRing(keys), 3) == run(path, KeyRing(keys), 1)
+    assert small_pieces == [False]
+
+
+def in_tcp(stream: bytes) -> list[bytes]:
+    """A connection to port 4500 that begins as RFC 9329 says, as IP packets that are no messages."""
+    packets, sequence = [], 1_000
+    parts = [b"", b"IKETCP", *(stream[at : at + 777] for at in range(0, len(stream), 777))]
+    for number, part in enumerate(parts):
+        head = (40_000).to_bytes(2) + (4_500).to_bytes(2) + sequence.to_bytes(4) + (1).to_bytes(4)
+        head += b"\x50" + (b"\x18" if number else b"\2") + b"\xff\xff" + bytes(4)
+        packets.append(ipv4(MOON, SUN, 6, head + part))
+        sequence += len(part) + (not number)
+    return packets
+
+
+@pytest.mark.parametrize("what", ["TCP", "UDP"])
+def test_what_is_followed_on_port_4500_is_done_alone(tmp_path: Path, small_pieces: list[bool], what: str) -> None:
+    """A stream, or ESP that is told by the IKE before it: the pieces behind know nothing of these."""
+    sa = Gcm()
+    payloads = [sa.protect(inner(number, 200)) for number in range(400)]
+    if what == "TCP":
+        data = in_tcp(b"".join((2 + len(payload)).to_bytes(2) + payload for payload in payloads))
+    else:
+        ike = bytes(range(1, 9)) + bytes(8) + bytes((33, 0x20, 34, 8)) + bytes(4) + (68).to_bytes(4)
+        ike += (40).to_bytes(4) + bytes(36)
+        # Port 443: nothing but what looks like IKE is believed to be IPsec.
+        messages = [bytes(4) + ike, *payloads]
+        data = [ipv4(MOON, SUN, 17, (443).to_bytes(2) + udp(4_500, one)[2:]) for one in messages]
+    path = write(tmp_path / "a.pcap", [Packet(0, 101, one, len(one), 0) for one in data])
+    found = run(path, KeyRing([sa.keys]), 3)
+    assert found == run(path, KeyRing([sa.keys]), 1)
+    assert found[2] == 400
     assert small_pieces == [False]
 
 

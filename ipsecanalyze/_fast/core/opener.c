@@ -62,19 +62,24 @@ static PyObject *opener_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return (PyObject *)self;
 }
 
-static void quick_clear(struct quick *quick)
+/* What goes may call back, and then `quick` may be somewhere else: it is in order before. */
+static void quick_replace(struct quick *quick, const struct quick *by)
 {
-    Py_CLEAR(quick->open);
-    Py_CLEAR(quick->mac);
-    Py_CLEAR(quick->known);
-    Py_CLEAR(quick->meet);
+    struct quick gone = *quick;
+    *quick = *by;
+    Py_XDECREF(gone.open);
+    Py_XDECREF(gone.mac);
+    Py_XDECREF(gone.known);
+    Py_XDECREF(gone.meet);
 }
+
+static const struct quick no_flow;
 
 static int opener_clear(PyObject *object)
 {
     Opener *self = (Opener *)object;
     for (size_t i = 0; i < self->room; i++)
-        quick_clear(&self->flows[i]);
+        quick_replace(&self->flows[i], &no_flow);
     Py_CLEAR(self->invalid);
     return 0;
 }
@@ -130,21 +135,15 @@ static PyObject *opener_enter(PyObject *object, PyObject *args)
         self->flows = flows;
         self->room = room;
     }
-    struct quick *quick = &self->flows[flow];
-    quick_clear(quick);
-    quick->open = Py_NewRef(open);
-    quick->known = Py_NewRef(known);
-    quick->meet = Py_NewRef(meet);
-    quick->mac = Py_NewRef(mac);
-    quick->kind = (enum kind)kind;
-    quick->least = least;
-    quick->icv_size = icv_size;
-    quick->salt_size = (uint8_t)salt_size;
-    memcpy(quick->salt, salt, (size_t)salt_size);
-    quick->comment.head_size = (uint32_t)head_size;
-    quick->comment.middle_size = (uint32_t)middle_size;
-    memcpy(quick->comment.text, head, (size_t)head_size);
-    memcpy(quick->comment.text + head_size, middle, (size_t)middle_size);
+    struct quick quick = {.open = Py_NewRef(open), .mac = Py_NewRef(mac), .known = Py_NewRef(known),
+                          .meet = Py_NewRef(meet), .least = least, .icv_size = icv_size, .kind = (enum kind)kind,
+                          .salt_size = (uint8_t)salt_size};
+    memcpy(quick.salt, salt, (size_t)salt_size);
+    quick.comment.head_size = (uint32_t)head_size;
+    quick.comment.middle_size = (uint32_t)middle_size;
+    memcpy(quick.comment.text, head, (size_t)head_size);
+    memcpy(quick.comment.text + head_size, middle, (size_t)middle_size);
+    quick_replace(&self->flows[flow], &quick);
     Py_RETURN_NONE;
 }
 
@@ -155,7 +154,7 @@ static PyObject *opener_leave(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "I", &flow))
         return NULL;
     if (flow < self->room)
-        quick_clear(&self->flows[flow]);
+        quick_replace(&self->flows[flow], &no_flow);
     Py_RETURN_NONE;
 }
 
@@ -291,7 +290,7 @@ static PyObject *run(Opener *self, const Py_buffer *rows, Py_ssize_t row_at, con
 {
     Py_ssize_t written = 0, packets = 0;
     PyObject *found = NULL;
-    for (; row_at + (Py_ssize_t)sizeof(struct row) <= rows->len; row_at += (Py_ssize_t)sizeof(struct row)) {
+    for (; rows->len - row_at >= (Py_ssize_t)sizeof(struct row); row_at += (Py_ssize_t)sizeof(struct row)) {
         struct row row;
         memcpy(&row, (const char *)rows->buf + row_at, sizeof row);
         if (row.flow >= self->room || !self->flows[row.flow].open || row.kind != IS_ESP ||
