@@ -166,7 +166,7 @@ def cut(fd: int, size: int, start: int, jobs: int, walker: NativeWalker) -> list
         found = _find(os.pread(fd, SEARCH_WINDOW, offset), walker)
         if found is not None:
             begins.append(offset + found)
-    return [Piece(begin, end) for begin, end in zip(begins, [*begins[1:], size], strict=True) if begin < end]
+    return [Piece(begin, end) for begin, end in zip(begins, [*begins, size][1:], strict=True) if begin < end]
 
 
 def _find(data: bytes, walker: NativeWalker) -> int | None:

@@ -175,3 +175,18 @@ def test_damaged_captures(data: st.DataObject, outcome: Any, tmp_path_factory: p
         octets[data.draw(st.integers(28, len(octets) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(octets[: data.draw(st.integers(len(octets) // 2, len(octets)))])
     assert scanned(path, 3, outcome) == scanned(path, 1, outcome)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("size", [4_000, 4_500, 5_023, 5_024, 6_000])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_nothing_to_share(size: int, damaged: bool, outcome: Any, tmp_path: Path) -> None:
+    """Large enough for pieces, but not behind what was read first; or no record is found where it would be cut."""
+    octets = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    for number, frame in enumerate(frames_of(Random(5), 100)):
+        octets += struct.pack("<IIII", 1_700_000_000 + number, 0, len(frame), len(frame)) + frame
+    path = tmp_path / "capture"
+    path.write_bytes(octets[:1_100].ljust(size, b"\xff") if damaged else octets[:size])
+    assert path.stat().st_size == size
+    for jobs in (2, 3):
+        assert scanned(path, jobs, outcome) == scanned(path, 1, outcome)
