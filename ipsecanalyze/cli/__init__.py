@@ -24,6 +24,10 @@ def main(arguments: list[str] | None = None) -> int:
     if words == ["--version"]:
         sys.stdout.write(version_text() + "\n")
         return 0
-    from ipsecanalyze.cli.run import run
+    try:
+        from ipsecanalyze.cli.run import run
+    except KeyboardInterrupt:  # Ctrl-C while it is being loaded
+        sys.stderr.write("ipsecanalyze: interrupted\n")
+        return 130
 
     return run(words)

@@ -6,6 +6,10 @@ Source: draft-ietf-opsawg-pcapng.
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Callable
+from functools import partial
+from io import RawIOBase
 from struct import Struct
 from typing import Final, Protocol
 
@@ -100,7 +104,9 @@ class InnerFile:
 
     def __init__(self, stream: Sink, comment: str | None = "") -> None:
         self.stream = stream
-        self._write = stream.write
+        self._write: Callable[[bytes | memoryview], object] = (
+            partial(_write_all, stream) if isinstance(stream, RawIOBase) else stream.write
+        )
         self.packets = 0
         self._parts: list[bytes] = []
         self._comments: dict[tuple[int, str, int], bytes] = {}
@@ -131,3 +137,15 @@ class InnerFile:
         """Write what waits."""
         self._write(b"".join(self._parts))
         self._parts.clear()
+
+
+def _write_all(stream: RawIOBase, data: bytes | memoryview) -> None:
+    """Write to a stream without a buffer, as standard output of `python -u` is: it may take a part only."""
+    at = 0
+    with memoryview(data) as whole:
+        while at < len(whole):
+            with whole[at:] as rest:
+                count = stream.write(rest)
+            if not count:
+                raise BlockingIOError(errno.EAGAIN, "the output takes no more at the moment", at)
+            at += count

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO, Final, TypeAlias, cast
@@ -46,7 +46,8 @@ _MOST_KEYS: Final = 10_000
 _INFLATED: Final = 2
 #: Pieces that a worker has at a time: one to open, one to be copied meanwhile.
 _SLOTS: Final = 2
-_SERVE: Final = "from ipsecanalyze.opening.piece import serve; serve()"
+#: Modules come from where this process has them from, never from the folder that it happens to be in.
+_SERVE: Final = "import sys; sys.path[:] = sys.argv[1:]; from ipsecanalyze.opening.piece import serve; serve()"
 #: Larger than any record.
 _WINDOW: Final = 1 << 20
 #: A process, and the files that it writes to.
@@ -68,9 +69,10 @@ def open_pieces(
     progress: Callable[[int], None],
 ) -> bool:
     """Open a capture with so many processes; False where that cannot be: nothing is changed then."""
-    if opening.lanes or os.name != "posix" or not _suits(path, ring):
+    if opening.lanes or os.name != "posix" or not sys.executable or not _suits(path, ring):
         return False
     out.flush()
+    size = PIECE + PER_KEY * len(ring.esp)
     with ExitStack() as stack:
         place = _place(out.stream)
         target = out
@@ -78,11 +80,18 @@ def open_pieces(
             # What was written to a pipe cannot be taken back.
             target = InnerFile(stack.enter_context(tempfile.TemporaryFile()), None)
         before = target.packets
-        size = PIECE + PER_KEY * len(ring.esp)
         room = 0 if isinstance(out.stream, Nowhere) else _INFLATED * size + _WINDOW
-        workers = stack.enter_context(_workers(jobs, room))
         work = Work(path, capture, limits, ring.esp, [])
-        if not _open(opening, workers, work, _pieces(path, size), target, progress):
+        try:
+            workers = stack.enter_context(_workers(min(jobs, _most(path, size)), room))
+            done = _open(opening, workers, work, _pieces(path, size), target, progress)
+        except _LostError:
+            done = False
+        except OSError:
+            if target is out:
+                raise  # the result cannot be written
+            done = False  # there is no room to keep it, and one process need not
+        if not done:
             opening.lanes.clear()
             if place is not None:
                 cast("BinaryIO", out.stream).seek(place)
@@ -101,8 +110,26 @@ def _suits(path: str, ring: KeyRing) -> bool:
     """Whether it is a large pcap file, not a compressed one, and keys are not too many to be told to each worker."""
     if len(ring.esp) > _MOST_KEYS or any(key.spi is None for key in ring.esp):
         return False
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
-        return os.fstat(stream.fileno()).st_size >= LEAST and is_pcap(stream.read(HEAD))
+    try:
+        with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+            return os.fstat(stream.fileno()).st_size >= LEAST and is_pcap(stream.read(HEAD))
+    except OSError:
+        return False  # who reads it alone tells why
+
+
+def _most(path: str, octets: int) -> int:
+    """How many pieces of about so many octets there may be."""
+    with _or_lost():
+        return -(-os.stat(path).st_size // octets)  # noqa: PTH116
+
+
+@contextmanager
+def _or_lost() -> Iterator[None]:
+    """What the system refuses here is no matter for one process alone, or it is told there."""
+    try:
+        yield
+    except OSError as error:
+        raise _LostError from error
 
 
 def _place(stream: Sink) -> int | None:
@@ -118,7 +145,7 @@ def _place(stream: Sink) -> int | None:
 def _pieces(path: str, octets: int) -> Iterator[Piece]:
     """The file in pieces of about so many octets. Raises _LostError where records are not plain."""
     scanner = NativeScanner(ScanOptions(limits=Limits(flows=1)), path=path)
-    with open(path, "rb", buffering=0) as stream:  # noqa: PTH123
+    with _or_lost(), open(path, "rb", buffering=0) as stream:  # noqa: PTH123
         size = os.fstat(stream.fileno()).st_size
         scanner.take_window(memoryview(stream.read(HEAD)), False)
         walker = scanner.walker
@@ -143,15 +170,18 @@ def _pieces(path: str, octets: int) -> Iterator[Piece]:
 
 @contextmanager
 def _workers(jobs: int, room: int) -> Iterator[list[_Worker]]:
-    """Processes, each with the files that it writes to, of so many octets, if any; they end with the context."""
-    command = [sys.executable, "-c", _SERVE]
+    """Processes, each with the files that it writes to, of so many octets, if any; they end with the context.
+
+    Ctrl-C is the business of this process alone: they are in a group of their own.
+    """
+    command = [sys.executable, "-P", "-c", _SERVE, *sys.path]
     workers: list[_Worker] = []
     with ExitStack() as stack:
         try:
             for _ in range(jobs):
-                slots = [stack.enter_context(_slot(room)).fileno() for _ in range(_SLOTS if room else 0)]
-                worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=slots)  # noqa: S603
-                workers.append((worker, slots))
+                with _or_lost():
+                    slots = [stack.enter_context(_slot(room)).fileno() for _ in range(_SLOTS if room else 0)]
+                    workers.append((_start(command, slots), slots))
             yield workers
         finally:
             for worker, _ in workers:
@@ -159,7 +189,14 @@ def _workers(jobs: int, room: int) -> Iterator[list[_Worker]]:
                 worker.wait()
                 for pipe in (worker.stdin, worker.stdout):
                     assert pipe is not None  # noqa: S101 - for the type checker
-                    pipe.close()
+                    with suppress(OSError):  # what was not sent cannot be sent any more
+                        pipe.close()
+
+
+def _start(command: list[str], slots: list[int]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - this program
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=slots, process_group=0
+    )
 
 
 def _slot(room: int) -> BinaryIO:
@@ -178,24 +215,21 @@ def _open(
     out: InnerFile,
     progress: Callable[[int], None],
 ) -> bool:
-    """Whether the pieces belong together, and one pass would have given the same."""
+    """Whether the pieces belong together, and one pass would have given the same. Raises _LostError."""
     keys: dict[FlowKey, EspKeys | None] = {}
-    try:
-        for piece, part, slot in _parts(workers, work, pieces):
-            if not part.is_alone or part.stop != piece.end:
+    for piece, part, slot in _parts(workers, work, pieces):
+        if not part.is_alone or part.stop != piece.end:
+            return False
+        for flow in part.flows:
+            if keys.setdefault(flow.key, flow.keys) != flow.keys:
                 return False
-            for flow in part.flows:
-                if keys.setdefault(flow.key, flow.keys) != flow.keys:
-                    return False
-                opening.take_part(flow.key, flow.result, flow.inside, flow.unopened, flow.keys)
-            if len(keys) > work.limits.flows:
-                return False
-            if slot is not None:
-                _copy(slot, part.octets, out)
-            out.packets += part.packets
-            progress(piece.end)
-    except _LostError:
-        return False
+            opening.take_part(flow.key, flow.result, flow.inside, flow.unopened, flow.keys)
+        if len(keys) > work.limits.flows:
+            return False
+        if slot is not None:
+            _copy(slot, part.octets, out)
+        out.packets += part.packets
+        progress(piece.end)
     return True
 
 

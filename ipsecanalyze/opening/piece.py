@@ -19,6 +19,7 @@ from ipsecanalyze._fast.contract import Limits, ScanOptions
 from ipsecanalyze.capture.reader import HEAD
 from ipsecanalyze.crypto.esp import EspOpener
 from ipsecanalyze.crypto.material import EspKeys
+from ipsecanalyze.errors import CaptureError
 from ipsecanalyze.esp.flow import FlowKey
 from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.keys.ring import KeyRing
@@ -114,7 +115,7 @@ def _open(work: Work, ring: KeyRing, piece: Piece, slot: mmap.mmap | None) -> Pa
     try:
         stop = _scan(scanner, work.path, piece)
         out.flush()
-    except ValueError:  # the slot is full
+    except (ValueError, OSError, MemoryError, CaptureError):  # the slot is full; or one process alone will tell
         return Part(0, 0, 0, [], False)
     return _part(opening, scanner, stop, out.packets, slot.tell() if slot is not None else 0)
 

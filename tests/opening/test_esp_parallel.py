@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import signal
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from ipsecanalyze._fast import IMPLEMENTATION
 from ipsecanalyze.capture.packet import Packet
 from ipsecanalyze.capture.writer import write_capture
+from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError
 from ipsecanalyze.keys import KeyRing
 from ipsecanalyze.opening.export import write_inner
 
@@ -55,7 +59,7 @@ def run(path: Path, ring: KeyRing, jobs: int) -> tuple[bytes, dict[Any, Any], in
 
 
 def test_pieces_give_the_same(tmp_path: Path, small_pieces: list[bool]) -> None:
-    sas = [Gcm(0x1000), Cbc(0x2000), Gcm(0x3000, bytes(16))]
+    sas: list[Gcm | Cbc] = [Gcm(0x1000), Cbc(0x2000), Gcm(0x3000, bytes(16))]
     payloads = [sas[number % 3].protect(inner(number, 200 + number % 50)) for number in range(900)]
     path = write(tmp_path / "a.pcap", frames(payloads))
     ring = KeyRing([sa.keys for sa in sas[:2]])  # none for the third
@@ -187,3 +191,142 @@ def test_pieces_that_become_too_large(
     monkeypatch.setattr(parallel, "_WINDOW", 9_000)
     assert run(path, KeyRing([sa.keys]), 2) == run(path, KeyRing([sa.keys]), 1)
     assert small_pieces == [False]
+
+
+def esp(path: Path, packets: int = 300) -> tuple[Path, KeyRing]:
+    sa = Gcm()
+    return write(path, frames([sa.protect(inner(number, 200)) for number in range(packets)])), KeyRing([sa.keys])
+
+
+def test_a_worker_that_takes_nothing(tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be sent to it cannot be sent either when its pipe is closed."""
+    from ipsecanalyze.opening import parallel
+
+    path, ring = esp(tmp_path / "a.pcap")
+    more = KeyRing([*ring.esp, *(Gcm(spi=0x10000 + number).keys for number in range(3_000))])
+    monkeypatch.setattr(parallel, "_SERVE", "import os; os.close(0); import time; time.sleep(30)")
+    assert run(path, more, 2) == run(path, more, 1)
+    assert small_pieces == [False]
+
+
+@pytest.mark.parametrize("what", ["_start", "_slot", "_copy"])
+def test_what_the_system_refuses(
+    tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """No process, no memory, no room for what goes into a pipe: one process needs none of these."""
+    from ipsecanalyze.opening import parallel
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, ring = esp(tmp_path / "a.pcap")
+    monkeypatch.setattr(parallel, what, refuse)
+    out = Pipe()
+    write_inner([path], ring, out, jobs=2)
+    assert out.getvalue() == run(path, ring, 1)[0]
+    assert small_pieces == [False]
+
+
+def test_a_result_that_cannot_be_written(tmp_path: Path, small_pieces: list[bool]) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if self.tell() + len(data) > 20_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    path, ring = esp(tmp_path / "a.pcap")
+    with pytest.raises(OSError, match="No space"):
+        write_inner([path], ring, Full(), jobs=2)
+    assert small_pieces == []
+
+
+def test_files_that_cannot_be_read(
+    tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They are told as by one process, the other files are read, and workers keep silent."""
+    from ipsecanalyze.opening import parallel
+
+    path, ring = esp(tmp_path / "a.pcap")
+    usual = parallel._suits
+
+    def gone(name: str, ring: KeyRing) -> bool:
+        fits = usual(name, ring)
+        if name.endswith("b.pcap"):
+            Path(name).unlink()
+        return fits
+
+    monkeypatch.setattr(parallel, "_suits", gone)
+    (tmp_path / "b.pcap").write_bytes(path.read_bytes())
+    errors: list[IpsecAnalyzeError] = []
+    _, packets = write_inner([tmp_path / "b.pcap", path], ring, io.BytesIO(), jobs=2, errors=errors)
+    assert [type(error) for error in errors] == [CaptureError]
+    assert packets == 300
+    assert small_pieces == [False, True]
+    monkeypatch.setattr("builtins.open", lambda *_, **__: (_ for _ in ()).throw(PermissionError()))
+    assert not usual(str(path), ring)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_modules_of_the_folder_are_not_loaded(
+    tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Captures may lie in a folder of strangers' files."""
+    path, ring = esp(tmp_path / "a.pcap")
+    for name in ("pickle.py", "mmap.py", "ipsecanalyze.py", "typing.py"):
+        (tmp_path / name).write_text("raise SystemExit('loaded')")
+    monkeypatch.chdir(tmp_path)
+    assert run(path, ring, 2) == run(path, ring, 1)
+    assert small_pieces == [True]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_more_workers_than_pieces(tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    from ipsecanalyze.opening import parallel
+
+    started = 0
+    usual = parallel._start
+
+    def start(*words: Any) -> Any:
+        nonlocal started
+        started += 1
+        return usual(*words)
+
+    monkeypatch.setattr(parallel, "_start", start)
+    path, ring = esp(tmp_path / "a.pcap", 100)
+    assert run(path, ring, 64) == run(path, ring, 1)
+    assert small_pieces == [True]
+    assert started == -(-path.stat().st_size // (16 << 10)) == 2
+
+
+def test_ctrl_c_is_not_for_workers(tmp_path: Path, small_pieces: list[bool]) -> None:
+    """They are in a group of their own, and end when the first process says so."""
+    from ipsecanalyze.opening import parallel
+
+    with parallel._workers(1, 0) as ((worker, _),):
+        assert os.getpgid(worker.pid) == worker.pid
+    assert worker.returncode == -signal.SIGKILL
+
+
+class Unbuffered(io.RawIOBase):
+    """Takes a part of what it is given, as a pipe whose reader goes away does; nothing behind `most` octets."""
+
+    def __init__(self, most: int | None = None) -> None:
+        self.octets = bytearray()
+        self.most = most
+
+    def write(self, data: Any) -> int | None:
+        if self.most is not None and len(self.octets) >= self.most:
+            return None
+        part = bytes(data[:1_000])
+        self.octets += part
+        return len(part)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_streams_without_a_buffer(tmp_path: Path, small_pieces: list[bool], jobs: int) -> None:
+    path, ring = esp(tmp_path / "a.pcap")
+    out = Unbuffered()
+    write_inner([path], ring, out, jobs=jobs)
+    assert bytes(out.octets) == run(path, ring, 1)[0]
+    with pytest.raises(BlockingIOError):
+        write_inner([path], ring, Unbuffered(20_000), jobs=jobs)
