@@ -138,7 +138,7 @@ class SequenceBreaks:
 
     @classmethod
     def restore(cls, state: Sequence[Any]) -> SequenceBreaks:
-        """The breaks that the C core kept (`export_breaks` in _fast/core/module.c)."""
+        """The breaks that the C core kept (`export_breaks` in _fast/core/table.c)."""
         kept, opened, forward, count, settled, forward_restarts = state
         self = cls(continuing=forward is not None)
         self.kept, self.count = [SequenceBreak(*jump) for jump in kept], count

@@ -365,7 +365,7 @@ class Flow:
         gaps: int,
         continuing: bool,
     ) -> Flow:
-        """A flow that the C core counted (`table_export` in _fast/core/module.c, less the place)."""
+        """A flow that the C core counted (`table_export` in _fast/core/table.c, less the place)."""
         counts, sizes, gap_figures, first_sizes, first_gaps, ports, vlans, tally, state = figures
         self = cls(*key, sequence=SequenceState.restore(state, gaps=gaps, continuing=continuing), capture=capture)
         self.packets = self.sequence.packets

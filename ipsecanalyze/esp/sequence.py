@@ -383,7 +383,7 @@ class SequenceState:
 
     @classmethod
     def restore(cls, state: Sequence[Any], *, gaps: int, continuing: bool) -> SequenceState:
-        """The state that the C core kept in its own way (`export_sequence` in _fast/core/module.c)."""
+        """The state that the C core kept in its own way (`export_sequence` in _fast/core/table.c)."""
         self = cls(gaps=gaps, continuing=continuing)
         packets, first, position, ambiguous, runs, size, *lateness, settled, breaks, head = state
         maximum, records, largest, outside = lateness
