@@ -161,6 +161,20 @@ def _endpoint(endpoint: Endpoint) -> bytes:
     return endpoint[0].ljust(16, b"\0") + endpoint[1].to_bytes(2)
 
 
+class _AtOnce(list[Packet]):
+    """A list for a walker to put packets into, which hands them over instead of keeping them."""
+
+    def __init__(self, on_packet: Callable[[Packet], None]) -> None:
+        super().__init__()
+        self.count_taken = 0
+        self._on_packet = on_packet
+
+    def append(self, packet: Packet, /) -> None:
+        """Hand it over."""
+        self.count_taken += 1
+        self._on_packet(packet)
+
+
 class NativeWalker(Walker):
     """What the walkers below can do more: look at octets where they are, and go on behind a piece scanned ahead."""
 
@@ -191,19 +205,20 @@ class NativeWalker(Walker):
     def time_at(self, record: bytes) -> int | None:
         """The seconds of a record that begins so; None where times are not what records are judged by."""
 
-    def take(self, octets: memoryview, final: bool) -> tuple[int, list[Packet]]:
+    def take(self, octets: memoryview, final: bool, on_packet: Callable[[Packet], None]) -> int:
         """Like `feed`, for a caller that keeps what is not used up, and gives it again with what follows.
 
-        Returns how many octets were used up, and the packets that no tight loop would take.
+        `on_packet` is called for packets that no tight loop would take, as they come: so what is told of packets and
+        of records has one order, wherever the windows begin. Returns how many octets were used up.
         """
         if len(octets) < self._wanted and not final:
-            return 0, []
+            return 0
         self._wanted = 1
-        packets: list[Packet] = []
+        packets = _AtOnce(on_packet)
         used = self._walk(cast("bytes", octets), final, packets)
         self.offset += used
-        self.packets += len(packets)
-        return used, packets
+        self.packets += packets.count_taken
+        return used
 
 
 class NativePcap(NativeWalker, PcapWalker):
@@ -386,9 +401,7 @@ class NativeScanner(BaseScanner):
             if len(octets) < HEAD and not final:
                 return 0, []
             self._begin(bytes(octets[:HEAD]))
-        used, packets = self.walker.take(octets, final)
-        for packet in packets:
-            self._take(packet)
+        used = self.walker.take(octets, final, self._take)
         if final:
             return used, self._fed(final)
         # Facts can wait: this is done for every window of the file.

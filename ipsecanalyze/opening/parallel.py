@@ -78,7 +78,11 @@ def open_pieces(
         target = out
         if place is None and not isinstance(out.stream, Nowhere):
             # What was written to a pipe cannot be taken back.
-            target = InnerFile(stack.enter_context(tempfile.TemporaryFile()), None)
+            try:
+                spool = stack.enter_context(tempfile.TemporaryFile())
+            except OSError:
+                return False
+            target = InnerFile(spool, None)
         before = target.packets
         room = 0 if isinstance(out.stream, Nowhere) else _INFLATED * size + _WINDOW
         work = Work(path, capture, limits, ring.esp, [])
@@ -99,7 +103,6 @@ def open_pieces(
             target.packets = before
             return False
         if target is not out:
-            spool = cast("BinaryIO", target.stream)
             spool.flush()
             _copy(spool.fileno(), spool.tell(), out)
             out.packets += target.packets

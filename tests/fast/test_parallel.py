@@ -190,3 +190,20 @@ def test_nothing_to_share(size: int, damaged: bool, outcome: Any, tmp_path: Path
     assert path.stat().st_size == size
     for jobs in (2, 3):
         assert scanned(path, jobs, outcome) == scanned(path, 1, outcome)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_is_told_has_one_order(outcome: Any, tmp_path: Path) -> None:
+    """Odd records and odd packets in turns, and more of them than are kept: the first ones are."""
+    octets = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
+    for number in range(400):
+        frame = bytes(12) + b"\x08\0" + bytes(60)  # no IPv4 header
+        octets += struct.pack("<IIII", 1_700_000_000 + number, 0, len(frame), len(frame) - number % 3) + frame
+    path = tmp_path / "capture"
+    path.write_bytes(octets)
+    limits = Limits(notices=250)
+    single = scanned(path, 1, outcome, limits)
+    for jobs in (2, 3):
+        assert scanned(path, jobs, outcome, limits) == single
+    slugs = [notice["slug"] for notice in single["facts"]["notices"]]
+    assert slugs[:4] == ["malformed-ipv4", "captured-beyond-wire", "malformed-ipv4", "captured-beyond-wire"]

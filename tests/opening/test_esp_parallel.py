@@ -209,7 +209,7 @@ def test_a_worker_that_takes_nothing(tmp_path: Path, small_pieces: list[bool], m
     assert small_pieces == [False]
 
 
-@pytest.mark.parametrize("what", ["_start", "_slot", "_copy"])
+@pytest.mark.parametrize("what", ["_start", "_slot", "_copy", "tempfile.TemporaryFile"])
 def test_what_the_system_refuses(
     tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -220,7 +220,7 @@ def test_what_the_system_refuses(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     path, ring = esp(tmp_path / "a.pcap")
-    monkeypatch.setattr(parallel, what, refuse)
+    monkeypatch.setattr(f"{parallel.__name__}.{what}", refuse)
     out = Pipe()
     write_inner([path], ring, out, jobs=2)
     assert out.getvalue() == run(path, ring, 1)[0]
