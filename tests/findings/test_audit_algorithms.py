@@ -17,7 +17,7 @@ from ipsecanalyze.findings.audit.negotiated import algorithms_of_flow
 from ipsecanalyze.findings.audit.profile import profile_names
 
 sys.path.insert(0, str(Path(__file__).parent))
-from audit_made import HERE, THERE, Wire, audited, proposal
+from audit_made import HERE, SA_V1, THERE, Wire, audited, message, proposal, proposal_v1
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 #: Words of proposals → (kind, names of what they stand for in IKE, in ESP).
@@ -279,3 +279,49 @@ def test_evidence_by_tshark(name: str, slug: str, display_filter: str, tshark_pa
     for finding in findings:
         assert finding.frames
         assert set(finding.frames) <= shown
+
+
+# IKE itself, and what no profile knows
+
+
+def chosen(*transforms: tuple[int, int] | tuple[int, int, int], group: int = 14, profile: str = "rfc"):
+    octets = {31: 32, 20: 96, 25: 48}.get(group, 256)
+    wire = Wire()
+    wire.init(1, offer=proposal(*transforms), group=group, publics=(b"\x55" * octets, b"\x56" * octets))
+    return audited(wire.case(), profile)
+
+
+@pytest.mark.parametrize("encryption", [(1, 11), (1, 21, 128)], ids=["NULL", "GMAC"])
+def test_an_ike_sa_that_encrypts_nothing(encryption: tuple[int, ...]) -> None:
+    (finding,) = chosen(encryption, (2, 5), (3, 12), (4, 14))["null-encryption"]
+    assert (finding.severity, finding.frames) == (Severity.CRITICAL, (2,))
+    assert finding.title.startswith("IKE encrypts nothing")
+
+
+@pytest.mark.parametrize("transforms", [(), ((3, 0),)], ids=["missing", "NONE"])
+def test_an_ike_sa_without_integrity(transforms: tuple[tuple[int, int], ...]) -> None:
+    (finding,) = chosen((1, 12, 128), (2, 5), *transforms, (4, 14))["no-integrity"]
+    assert (finding.severity, finding.frames) == (Severity.CRITICAL, (2,))
+    assert "no-integrity" not in chosen((1, 20, 128), (2, 5), *transforms, (4, 14))
+
+
+def test_ikev1_has_no_transform_for_integrity() -> None:
+    wire = Wire()
+    suite = proposal_v1((1, 7), (14, 256), (2, 4), (3, 1), (4, 14))
+    wire.send(message(5, 0, 2, 0, 0, (SA_V1, suite), version=0x10), HERE, THERE)
+    wire.send(message(5, 6, 2, 0, 0, (SA_V1, suite), version=0x10), THERE, HERE)
+    assert "no-integrity" not in audited(wire.case())
+
+
+def test_strong_algorithms_beyond_a_standard_are_not_called_weak() -> None:
+    (finding,) = chosen((1, 20, 256), (2, 5), (4, 31), group=31, profile="nist-800-77r1")["weak-key-exchange"]
+    assert finding.title == "Key exchange beyond what the profile allows was chosen for IKE: CURVE25519"
+    (finding,) = chosen((1, 20, 256), (2, 7), (4, 20), (6, 36), group=20, profile="cnsa-2.0")["weak-key-exchange"]
+    assert finding.title.startswith("Key exchange beyond")
+
+
+def test_groups_that_no_standard_mentions_any_more() -> None:
+    (finding,) = chosen((1, 20, 256), (2, 5), (4, 25), group=25)["weak-key-exchange"]
+    assert (finding.severity, finding.references) == (Severity.MEDIUM, ("SP 800-57pt1r5 §5.6.1",))
+    assert "96 bits" in finding.explanation
+    assert "weak-key-exchange" not in chosen((1, 20, 256), (2, 5), (4, 15))

@@ -121,14 +121,16 @@ def test_signatures_of_ikev1(digest: int, name: str) -> None:
 # IKEv2
 
 
-def opened(*inside: tuple[Payload, ...], extra: tuple[tuple[int, bytes], ...] = (HASHES,)) -> dict[str, list[Finding]]:
+def opened(
+    *inside: tuple[Payload, ...], extra: tuple[tuple[int, bytes], ...] = (HASHES,), profile: str = "rfc"
+) -> dict[str, list[Finding]]:
     """IKE_SA_INIT in frames 1 and 2, then opened IKE_AUTH messages, alternating."""
     wire = Wire()
     spis = wire.init(1, extra=extra)
     for number, _ in enumerate(inside):
         flags, ends = ((0x08, (HERE, THERE)), (0x20, (THERE, HERE)))[number % 2]
         wire.send(message(*spis, 35, flags, 1 + number // 2, (46, b"%016d" % number + bytes(100))), *ends)
-    return audited(wire.case({3 + number: payloads for number, payloads in enumerate(inside)}))
+    return audited(wire.case({3 + number: payloads for number, payloads in enumerate(inside)}), profile)
 
 
 def identity(text: bytes = b"moon.example", kind: int = 2, *, of: int = 35) -> IdPayload:
@@ -155,8 +157,11 @@ def test_a_gateway_that_proves_nothing_before_eap() -> None:
 
 
 def test_null_authentication() -> None:
-    (finding,) = opened((identity(), auth(13)), (identity(of=36), auth(13)))["weak-authentication"]
+    (finding,) = opened((identity(), auth(13)), (identity(of=36), auth(14)))["weak-authentication"]
     assert (finding.severity, finding.frames) == (Severity.LOW, (3,))
+    # Where the responder proves nothing either, who is in the way reads everything.
+    (finding,) = opened((identity(), auth(13)), (identity(of=36), auth(13)))["weak-authentication"]
+    assert (finding.severity, finding.frames) == (Severity.MEDIUM, (3,))
 
 
 def rfc_7427(algorithm: bytes) -> bytes:
@@ -241,14 +246,25 @@ def _der():
     return Encoding.DER
 
 
-def of_certificate(cert: CertPayload, claimed: IdPayload | None = None) -> dict[str, list[Finding]]:
+def of_certificate(
+    cert: CertPayload, claimed: IdPayload | None = None, *, profile: str = "rfc"
+) -> dict[str, list[Finding]]:
     signed = auth(14, rfc_7427(SHA256_RSA))
-    return opened((claimed or identity(), cert, signed), (identity(of=36), auth(2)))
+    return opened((claimed or identity(), cert, signed), (identity(of=36), auth(2)), profile=profile)
 
 
 def test_a_sound_certificate() -> None:
     found = of_certificate(certificate())
     assert not {"weak-certificate", "expired-certificate"} & found.keys()
+
+
+def test_curves_are_judged_as_rsa_of_their_strength() -> None:
+    """P-224 has the 112 bits of RSA with 2048 bits: weak where that is weak, and nowhere else."""
+    cert = certificate(key=ec.generate_private_key(ec.SECP224R1()))
+    assert "weak-certificate" not in of_certificate(cert)
+    assert "weak-certificate" in of_certificate(cert, profile="bsi-tr-02102-3")
+    (finding,) = of_certificate(certificate(key=ec.generate_private_key(ec.SECP192R1())))["weak-certificate"]
+    assert finding.references == ("SP 800-57pt1r5 §5.6.1",)
 
 
 @pytest.mark.parametrize(

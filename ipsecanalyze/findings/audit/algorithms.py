@@ -13,7 +13,16 @@ from typing import Final, TypeAlias
 from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import Negotiation, negotiations
 from ipsecanalyze.findings.audit.profile import Cell, Profile
-from ipsecanalyze.findings.audit.verdict import algorithm_text, cell_of, cell_text, severity_of, table_of, why, year_of
+from ipsecanalyze.findings.audit.verdict import (
+    algorithm_text,
+    cell_of,
+    cell_text,
+    is_sound,
+    severity_of,
+    table_of,
+    why,
+    year_of,
+)
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.words import series
@@ -116,7 +125,9 @@ def weak_algorithms(case: Case, profile: Profile) -> Iterator[Finding]:
             by_slug["weak-offer"].add((one.protocol, one.sides, verdict.offered_names), weak, one.subject, one.offer)
         for slug, severity in _bare(one):
             weak = _Weak(one, slug, severity, [], [])
-            by_slug[slug].add((sides, _names([(each, Cell()) for each in one.chosen])), weak, one.subject, one.choice)
+            by_slug[slug].add(
+                (one.protocol, sides, _names([(each, Cell()) for each in one.chosen])), weak, one.subject, one.choice
+            )
     for slug, gathering in by_slug.items():
         make = _offer_finding if slug == "weak-offer" else _bare_finding if slug in _BARE else _chosen_finding
         yield from gathering.findings(make)
@@ -132,14 +143,16 @@ def _worst(judged: Judged) -> Severity:
 
 
 def _bare(one: Negotiation) -> Iterator[tuple[str, Severity]]:
-    """What is missing in the suite of an ESP SA."""
-    if one.protocol != "ESP":
+    """What is missing in the suite of an IKE or ESP SA."""
+    if one.protocol == "AH":
         return
     encryption = next((algorithm for algorithm in one.chosen if algorithm.type == "ENCR"), None)
     if encryption is None:
         return
     if is_null(encryption.name):
         yield "null-encryption", Severity.CRITICAL
+    if one.protocol == "IKE" and one.version != "2.0":
+        return  # IKEv1 has no transform for it: its hash protects messages
     has_integrity = any(algorithm.type == "INTEG" and algorithm.name != "NONE" for algorithm in one.chosen)
     if not has_integrity and not is_aead(encryption.name) and one.version:
         yield "no-integrity", Severity.CRITICAL
@@ -162,7 +175,7 @@ def _chosen_finding(group: Group[_Weak]) -> Finding:
     one, kind = weak.negotiation, _KINDS[weak.slug]
     names = [algorithm_text(algorithm) for algorithm, _ in weak.judged]
     # What is fine by itself, and not on a standard's list, is not called weak.
-    is_weak = any(why(algorithm) or cell.is_listed for algorithm, cell in weak.judged)
+    is_weak = any(why(algorithm) or (cell.is_listed and not is_sound(algorithm)) for algorithm, cell in weak.judged)
     title = f"Weak {kind}" if is_weak else f"{kind[:1].upper()}{kind[1:]} beyond what the profile allows"
     sentences = [f"{series(names)} was chosen for {_what(one)} {_between(one)}."]
     for algorithm, cell in weak.judged:
@@ -217,23 +230,27 @@ def _bare_finding(group: Group[_Weak]) -> Finding:
     weak = group.first
     one = weak.negotiation
     suite = series([algorithm_text(algorithm) for algorithm in one.chosen], most=8)
+    is_ike = one.protocol == "IKE"
+    packets = "messages" if is_ike else "packets"
     if weak.slug == "null-encryption":
         null = next(algorithm_text(algorithm) for algorithm in one.chosen if is_null(algorithm.name))
-        title = f"ESP encrypts nothing: {null} was chosen"
+        title = f"{one.protocol} encrypts nothing: {null} was chosen"
         explanation = (
-            f"{_what(one)[:1].upper()}{_what(one)[1:]} {_between(one)} was made with {suite}: its packets can be read"
+            f"{_what(one)[:1].upper()}{_what(one)[1:]} {_between(one)} was made with {suite}: its {packets} can be read"
             " by everyone on the way."
         )
-        remedy = "Choose a cipher (AES-GCM with ICVs of 16 octets) for ESP on both sides, if the contents matter."
-        references: tuple[str, ...] = ("RFC 2410 §2", "RFC 4303 §1")
+        remedy = f"Choose a cipher (AES-GCM with ICVs of 16 octets) for {one.protocol} on both sides"
+        remedy += "." if is_ike else ", if the contents matter."
+        references: tuple[str, ...] = ("RFC 7296 §3.14", "RFC 2410 §2") if is_ike else ("RFC 2410 §2", "RFC 4303 §1")
     else:
-        title = "ESP packets are encrypted without integrity protection"
+        title = f"{one.protocol} {packets} are encrypted without integrity protection"
         explanation = (
             f"{_what(one)[:1].upper()}{_what(one)[1:]} {_between(one)} was made with {suite}: whoever is on the way can"
-            " change packets, and learn from how they are answered what is inside."
+            f" change {packets}, and learn from how they are answered what is inside."
         )
-        remedy = "Add HMAC-SHA2-256-128 to the ESP proposals of both sides, or use an AEAD cipher such as AES-GCM."
-        references = ("RFC 8221 §4",)
+        remedy = f"Add HMAC-SHA2-256-128 to the {one.protocol} proposals of both sides, or use an AEAD cipher such as "
+        remedy += "AES-GCM."
+        references = ("RFC 7296 §3.3.3",) if is_ike else ("RFC 8221 §4",)
     return Finding(
         slug=weak.slug,
         severity=weak.severity,

@@ -179,6 +179,7 @@ def _ways_v2(case: Case, sa: IkeSa, profile: Profile) -> Iterator[tuple[_Way, Sp
     weak_eap: tuple[str, Spot] | None = None
     first_answer: tuple[bool, bool, Spot] | None = None
     null: Spot | None = None
+    is_gateway_null = False
     for record in case.messages_of(sa):
         if not record.opened or record.message.exchange_type != _AUTH:
             continue
@@ -187,6 +188,7 @@ def _ways_v2(case: Case, sa: IkeSa, profile: Profile) -> Iterator[tuple[_Way, Sp
         eap = next((payload for payload in record.opened if isinstance(payload, EapPayload)), None)
         if auth is not None and auth.method == _NULL_AUTH:
             null = null or spot
+            is_gateway_null = is_gateway_null or record.from_initiator is False
         if record.from_initiator is False and first_answer is None:
             first_answer = (auth is not None, eap is not None, spot)
         if eap is not None and weak_eap is None and eap.eap_type in _WEAK_EAP:
@@ -196,7 +198,7 @@ def _ways_v2(case: Case, sa: IkeSa, profile: Profile) -> Iterator[tuple[_Way, Sp
         if first_answer is not None and first_answer[1] and not first_answer[0]:
             yield _way_unproven(sa, weak_eap[0]), first_answer[2]
     if null is not None:
-        yield _way_null(sa), null
+        yield _way_null(sa, is_gateway=is_gateway_null), null
     if first_answer is not None and weak_eap is None and not (sa.authentication_initiator or "").startswith("eap"):
         yield from ((way, first_answer[2]) for way in _ways_profile(sa, profile))
 
@@ -244,13 +246,17 @@ def _way_unproven(sa: IkeSa, method: str) -> _Way:
     )
 
 
-def _way_null(sa: IkeSa) -> _Way:
+def _way_null(sa: IkeSa, *, is_gateway: bool) -> _Way:
     return _Way(
         sa,
         "used NULL authentication",
-        Severity.LOW,
-        "A side does not say who it is (NULL authentication)",
-        "Encryption without knowing with whom stops listeners, and nobody who is in the way.",
+        Severity.MEDIUM if is_gateway else Severity.LOW,
+        "The responder does not prove who it is (NULL authentication)"
+        if is_gateway
+        else "The initiator does not say who it is (NULL authentication)",
+        "Encryption without knowing with whom stops listeners, and nobody who is in the way."
+        if is_gateway
+        else "The responder lets anybody in; the initiator knows whom it talks to.",
         "Where the peer is to be known, use certificates or a pre-shared key.",
         ("RFC 7619 §2",),
     )

@@ -28,7 +28,9 @@ __all__ = ["certificates", "names_of"]
 #: Different certificates that are looked at.
 _MOST: Final = 10_000
 _CLEAR: Final = 8
-_WEAK_CURVES: Final = ("P-224", "EC 1.2.840.10045.3.1.1", "EC 1.3.36.3.3.2.8.1.1.5")
+#: P-192, brainpoolP160r1 and brainpoolP192r1: less than 112 bits of strength. And those with 112, as RSA of 2048 bits.
+_WEAK_CURVES: Final = ("EC 1.2.840.10045.3.1.1", "EC 1.3.36.3.3.2.8.1.1.1", "EC 1.3.36.3.3.2.8.1.1.3")
+_CURVES_224: Final = ("P-224", "EC 1.3.132.0.33", "EC 1.3.36.3.3.2.8.1.1.5")
 _ADDRESS_4, _FQDN, _MAIL, _ADDRESS_6, _DN = 1, 2, 3, 5, 9
 _IDS: Final = (5, 35, 36)
 
@@ -166,8 +168,14 @@ def _weak(facts: CertificateFacts, profile: Profile, year: int) -> Iterator[tupl
             f"{limit.clause} asks for {limit.value} bits at least.",
             limit.clause,
         )
-    if facts.key in _WEAK_CURVES or facts.key == "dsa":
-        yield Severity.MEDIUM, f"has a key of a kind that is too weak ({facts.key})", "", "RFC 8247 §4"
+    fault = f"has a key of a kind that is too weak ({facts.key})"
+    if facts.key in _WEAK_CURVES:
+        yield Severity.MEDIUM, fault, "Its strength is less than 112 bits.", "SP 800-57pt1r5 §5.6.1"
+    elif facts.key in _CURVES_224 and limit is not None and limit.value > 2048:
+        meaning = f"Its strength is that of RSA with 2048 bits, and {limit.clause} asks for {limit.value}."
+        yield Severity.MEDIUM, fault, meaning, limit.clause
+    elif facts.key == "dsa":
+        yield Severity.MEDIUM, fault, "DSS should not be used any more.", "RFC 8247 §3.1"
     name = hash_of(facts.signature_algorithm)
     if name in ("MD5", "SHA1") and facts.subject != facts.issuer:
         cell = profile.cell("signature-hash", name, year=year)
@@ -176,7 +184,7 @@ def _weak(facts: CertificateFacts, profile: Profile, year: int) -> Iterator[tupl
             severity,
             f"is signed with {facts.signature_algorithm}",
             "Collisions of this hash were made in public: its issuer's signature may be on another certificate too.",
-            cell.clause or "RFC 8247 §4",
+            cell.clause or "RFC 8247 §3.2",
         )
 
 

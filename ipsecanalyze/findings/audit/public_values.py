@@ -104,7 +104,7 @@ def _invalid(group: Group[_Fault]) -> Finding:
         remedy="Find out what sends it: a scanner or an attack, or an implementation with a bug; update both sides, as "
         "a side that accepts it has a bug of its own.",
         frames=group.frames,
-        references=("RFC 6989 §2", "RFC 7296 §5") if number != 31 else ("RFC 8031 §3.2", "RFC 7748 §6"),
+        references=("RFC 6989 §2", "RFC 7296 §5") if number not in (31, 32) else ("RFC 8031 §3.2", "RFC 7748 §6"),
         capture=group.capture,
     )
 

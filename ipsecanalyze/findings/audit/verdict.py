@@ -9,7 +9,17 @@ from ipsecanalyze.findings.audit.profile import Cell, Profile, Status
 from ipsecanalyze.findings.model import Severity
 from ipsecanalyze.sa.records import Algorithm
 
-__all__ = ["SMALL_BLOCKS", "algorithm_text", "cell_of", "cell_text", "severity_of", "table_of", "why", "year_of"]
+__all__ = [
+    "SMALL_BLOCKS",
+    "algorithm_text",
+    "cell_of",
+    "cell_text",
+    "is_sound",
+    "severity_of",
+    "table_of",
+    "why",
+    "year_of",
+]
 
 _SEVERITIES: Final = {
     Status.MUST_NOT: Severity.HIGH,
@@ -26,6 +36,12 @@ SMALL_BLOCKS: Final = frozenset(
         *("ENCR_IDEA", "ENCR_CAST", "ENCR_BLOWFISH", "ENCR_RC5", "ENCR_RC5_R16_B64"),
     )
 )
+#: Sound by themselves: a profile that rules them out has other reasons than their strength.
+_SOUND: Final = frozenset(("CURVE25519", "CURVE448", "ML_KEM_512", "ML_KEM_768", "ML_KEM_1024"))
+#: Groups that few standards mention any more, by number, with their strength in bits: curves over GF(2^155) and
+#: GF(2^185) (RFC 2409 §6.3, §6.4) and GF(2^163), P-192 (RFC 5114 §2.4).
+_FEW_BITS: Final = {3: 77, 4: 92, 6: 81, 7: 81, 25: 96}
+_LEAST_BITS: Final = "SP 800-57pt1r5 §5.6.1"
 _TABLES: Final = {"ENCR": "encryption", "PRF": "prf", "HASH": "prf", "INTEG": "integrity"}
 _STATUS: Final = {
     Status.MUST_NOT: "must not be used",
@@ -60,7 +76,16 @@ def cell_of(profile: Profile, algorithm: Algorithm, protocol: str, year: int) ->
     # What encrypts nothing has a slug of its own, whatever the profile.
     if name in ("NONE", "ENCR_NULL", "ENCR_NULL_AUTH_AES_GMAC"):
         return Cell(is_listed=False)
-    return profile.cell(table, name, algorithm.key_length, year)
+    cell = profile.cell(table, name, algorithm.key_length, year)
+    if kind == "KE" and algorithm.id in _FEW_BITS and cell.status is Status.NOT_MENTIONED:
+        note = f"its strength is some {_FEW_BITS[algorithm.id]} bits, and 112 are the least that are asked for today"
+        return Cell(Status.SHOULD_NOT, _LEAST_BITS, note=note)
+    return cell
+
+
+def is_sound(algorithm: Algorithm) -> bool:
+    """Whether an algorithm is strong, whatever a profile says of it."""
+    return algorithm.name in _SOUND
 
 
 def table_of(algorithm: Algorithm, protocol: str) -> str | None:
