@@ -113,7 +113,7 @@ class Analysis:
         from ipsecanalyze.findings.case import Case
 
         lists = self.captures, self.ike_sas, self.child_sas, self.flows, self.messages
-        return Case(*lists, has_keys=self.keys is not None, look_again=self._look_again)
+        return Case(*lists, has_keys=self.keys is not None, keys=self.keys, look_again=self._look_again)
 
     def _look_again(self, capture: int) -> Iterator[Datagram]:
         from ipsecanalyze.findings.again import datagrams_of

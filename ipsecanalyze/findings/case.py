@@ -14,6 +14,7 @@ from ipsecanalyze.esp.flow import Flow, FlowKey
 from ipsecanalyze.findings.model import MOST_FRAMES, Defect
 from ipsecanalyze.findings.traces import Trace, key_of, trace, wants_trace
 from ipsecanalyze.ike.payloads.base import Payload
+from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
 
 __all__ = ["Case", "flow_subject", "frames_of", "payloads_of"]
@@ -32,6 +33,8 @@ class Case:
     flows: Sequence[Flow]
     messages: Sequence[MessageRecord]
     has_keys: bool = False
+    keys: KeyRing | None = field(default=None, repr=False)
+    """Those that were given, and those that follow from opened IKE messages."""
     defects: Mapping[int, frozenset[Defect]] = field(default_factory=dict)
     """By the index of the capture; filled by `diagnosis/quality.py` before other rules run."""
     look_again: Callable[[int], Iterable[Datagram]] | None = None

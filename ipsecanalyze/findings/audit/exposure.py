@@ -11,13 +11,14 @@ from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.words import series
-from ipsecanalyze.ike.payloads import CertRequestPayload, IdPayload, VendorIdPayload
+from ipsecanalyze.ike.payloads import CertRequestPayload, ConfigPayload, IdPayload, VendorIdPayload
 from ipsecanalyze.registry.vendor_ids import identify
 from ipsecanalyze.sa.records import IkeSa, MessageRecord, Mode, Peer
 
 __all__ = ["identity_exposed", "implementation_exposed"]
 
 _FIRST: Final = 8
+_APPLICATION_VERSION: Final = 7
 
 
 class _Told(NamedTuple):
@@ -143,6 +144,40 @@ def implementation_exposed(case: Case, profile: Profile) -> Iterator[Finding]:
             "`charon.send_vendor_id = no`, the default).",
             frames=group.frames,
             references=("RFC 7296 §3.12",),
+            capture=group.capture,
+        )
+
+    yield from found.findings(told)
+    yield from _versions(case)
+
+
+def _versions(case: Case) -> Iterator[Finding]:
+    """APPLICATION_VERSION inside of messages that keys opened: told to the peer alone."""
+    found: Gathering[tuple[str, str, str]] = Gathering()
+    for record in case.messages:
+        for payload in record.opened or ():
+            if not isinstance(payload, ConfigPayload):
+                continue
+            for attribute in payload.attributes:
+                if attribute.type == _APPLICATION_VERSION and attribute.text:
+                    sender, peer = record.datagram.source, record.datagram.destination
+                    spot = record.datagram.capture, record.datagram.frame
+                    key = sender, attribute.text
+                    found.add(key, (sender, attribute.text, peer), sender, lambda spot=spot: spot)  # type: ignore[misc]
+
+    def told(group: Group[tuple[str, str, str]]) -> Finding:
+        sender, version, peer = group.first
+        return Finding(
+            slug="implementation-exposed",
+            severity=Severity.INFO,
+            certainty=Certainty.OBSERVED,
+            subject=sender,
+            title=f"{sender} tells its peer which software it runs: {version}",
+            explanation=f"In an encrypted message {sender} told {peer} its APPLICATION_VERSION, {version}. Only the "
+            "peer can read it, and needs it for nothing; who authenticates as one learns where known weaknesses are.",
+            remedy="Keep it up to date, and leave APPLICATION_VERSION out where that can be configured.",
+            frames=group.frames,
+            references=("RFC 7296 §2.20", "RFC 7296 §3.15.1"),
             capture=group.capture,
         )
 

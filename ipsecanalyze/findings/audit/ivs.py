@@ -1,7 +1,10 @@
-"""IVs that come twice under one key: in IKEv2 messages always, in ESP of small captures where keys tell the cipher.
+"""IVs that come twice under one key, or that can be foretold: in IKEv2 messages always, in ESP of small captures
+where keys tell the cipher.
 
 Under GCM, CCM, CTR and ChaCha20-Poly1305 a repeated IV gives away the XOR of two packets, and with it, in GCM, the key
-of the integrity protection (RFC 4106 §2, §10). A repeated packet (same octets) is none.
+of the integrity protection (RFC 4106 §2, §10). A repeated packet (same octets) is none. Under CBC an IV that can
+be foretold, a counter or the end of the packet before (as old stacks did), lets somebody who can have packets sent
+confirm guesses about others (RFC 3602 §3).
 """
 
 from __future__ import annotations
@@ -15,11 +18,11 @@ from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.negotiated import algorithms_of_flow
 from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.audit.walk import encrypted_octets
-from ipsecanalyze.findings.case import Case, flow_subject
-from ipsecanalyze.findings.model import Certainty, Finding, Severity
+from ipsecanalyze.findings.case import Case, flow_subject, frames_of
+from ipsecanalyze.findings.model import MOST_FRAMES, Certainty, Finding, Severity
 from ipsecanalyze.sa.records import Algorithm
 
-__all__ = ["MOST_PACKETS", "iv_reuse"]
+__all__ = ["MOST_PACKETS", "is_stream", "iv_reuse"]
 
 #: ESP packets that are looked at again: of captures with more, none are.
 MOST_PACKETS: Final = 200_000
@@ -31,6 +34,10 @@ _STREAM_IV: Final = 8
 _HEADER: Final = 8
 
 
+#: Predictable IVs in a row that are told, and how far apart counters are.
+_FORETOLD, _STEP = 3, 1 << 16
+
+
 class _Repeat(NamedTuple):
     subject: str
     what: str
@@ -40,12 +47,52 @@ class _Repeat(NamedTuple):
     frame: int
 
 
+class _Foretold(NamedTuple):
+    subject: str
+    what: str
+    name: str
+    how: str
+    times: int
+    frames: tuple[int, ...]
+    capture: int
+
+
+class _Chain:
+    """The IVs of one direction under CBC, one after the other."""
+
+    __slots__ = ("_before", "_iv", "_runs", "best")
+
+    def __init__(self) -> None:
+        self._before, self._iv = b"", b""
+        #: How → frames in a row in which it was so.
+        self._runs: dict[str, list[int]] = {"ends": [], "counts": []}
+        self.best: tuple[str, tuple[int, ...]] = "", ()
+
+    def add(self, iv: bytes, octets: bytes, frame: int) -> None:
+        """The next packet; `octets` are what stands behind its IV."""
+        if octets == self._before and iv == self._iv:
+            return  # sent again
+        if self._iv:
+            step = int.from_bytes(iv) - int.from_bytes(self._iv)
+            for how, holds in (("ends", iv in self._before), ("counts", 0 < step <= _STEP)):
+                run = self._runs[how] = [*self._runs[how][:MOST_FRAMES], frame] if holds else []
+                if len(run) > len(self.best[1]):
+                    self.best = how, tuple(run)
+        self._before, self._iv = octets, iv
+
+    @property
+    def is_predictable(self) -> bool:
+        """Whether it was so often enough for no chance."""
+        return len(self.best[1]) >= _FORETOLD
+
+
 def iv_reuse(case: Case, profile: Profile) -> Iterator[Finding]:
     """Look at the IVs of encrypted IKEv2 messages, and of ESP where that is feasible."""
     del profile
     found: Gathering[_Repeat] = Gathering()
-    _in_ike(case, found)
-    _in_esp(case, found)
+    foretold: list[_Foretold] = []
+    _in_ike(case, found, foretold)
+    _in_esp(case, found, foretold)
 
     def told(group: Group[_Repeat]) -> Finding:
         one = group.first
@@ -71,6 +118,33 @@ def iv_reuse(case: Case, profile: Profile) -> Iterator[Finding]:
         )
 
     yield from found.findings(told)
+    yield from map(_predictable, foretold)
+
+
+def _predictable(one: _Foretold) -> Finding:
+    how = {
+        "ends": "its IVs are octets of the packet before, as in implementations that go on with its last block",
+        "counts": "its IVs count",
+    }[one.how]
+    return Finding(
+        slug="predictable-iv",
+        severity=Severity.MEDIUM,
+        certainty=Certainty.OBSERVED,
+        subject=one.subject,
+        title=f"{one.what} uses IVs of {one.name} that can be foretold",
+        explanation=f"{one.what} encrypts with {one.name}, which wants IVs that nobody can foretell, and {how}: so it "
+        f"was {one.times} times in a row. Who can have packets sent through it (by a website, a mail) can test guesses "
+        "about the contents of others.",
+        remedy="Update the implementation, or use AES-GCM, which wants IVs that differ and nothing more.",
+        frames=frames_of(one.frames),
+        references=("RFC 3602 §3", "RFC 7296 §3.14"),
+        capture=one.capture,
+    )
+
+
+def is_stream(name: str) -> bool:
+    """Whether an encryption algorithm makes a key stream of key and IV."""
+    return any(part in name for part in _STREAMS)
 
 
 def _cipher(algorithms: list[Algorithm]) -> tuple[str, bool, int] | None:
@@ -78,12 +152,13 @@ def _cipher(algorithms: list[Algorithm]) -> tuple[str, bool, int] | None:
     name = next((one.name for one in algorithms if one.type == "ENCR"), "")
     if not name or any(part in name for part in _IMPLICIT) or name == "ENCR_NULL":
         return None
-    if any(part in name for part in _STREAMS):
+    if is_stream(name):
         return name, True, _STREAM_IV
     return name, False, 16 if "AES" in name or "CAMELLIA" in name else 8
 
 
-def _in_ike(case: Case, found: Gathering[_Repeat]) -> None:
+def _in_ike(case: Case, found: Gathering[_Repeat], foretold: list[_Foretold]) -> None:
+    chains: dict[tuple[str, bool], tuple[_Chain, int]] = {}
     seen: dict[tuple[str, bool, bytes], tuple[int, int, int]] = {}
     ciphers: dict[str, tuple[str, bool, int] | None] = {}
     for record in case.messages:
@@ -96,8 +171,13 @@ def _in_ike(case: Case, found: Gathering[_Repeat]) -> None:
         octets = encrypted_octets(record.datagram.payload) if cipher is not None else None
         if cipher is None or octets is None or len(octets) < cipher[2]:
             continue
-        key = sa.id, record.from_initiator, octets[: cipher[2]]
+        iv = octets[: cipher[2]]
+        key = sa.id, record.from_initiator, iv
         spot = record.datagram.capture, record.datagram.frame
+        if not cipher[1]:
+            chain, capture = chains.setdefault((sa.id, record.from_initiator), (_Chain(), spot[0]))
+            if capture == spot[0]:
+                chain.add(iv, octets[cipher[2] :], spot[1])
         before = seen.get(key)
         if before is None:
             if len(seen) < _REMEMBERED:
@@ -107,9 +187,16 @@ def _in_ike(case: Case, found: Gathering[_Repeat]) -> None:
             repeat = _Repeat(sa.id, f"The {side} of {sa.id} ({peer.address})", *cipher[:2], before[1], spot[1])
             where = [lambda place=place: place for place in (before[:2], spot)]
             found.add((sa.id, side), repeat, sa.id, *where)
+    for (name, from_initiator), (chain, capture) in chains.items():
+        if chain.is_predictable:
+            side = "initiator" if from_initiator else "responder"
+            cipher = ciphers[name]
+            how, frames = chain.best
+            what = f"The {side} of {name}"
+            foretold.append(_Foretold(name, what, cipher[0] if cipher else "", how, len(frames), frames, capture))
 
 
-def _in_esp(case: Case, found: Gathering[_Repeat]) -> None:
+def _in_esp(case: Case, found: Gathering[_Repeat], foretold: list[_Foretold]) -> None:
     if case.look_again is None:
         return
     wanted: dict[int, dict[FlowKey, tuple[Flow, tuple[str, bool, int]]]] = {}
@@ -123,7 +210,7 @@ def _in_esp(case: Case, found: Gathering[_Repeat]) -> None:
             wanted.setdefault(flow.capture, {})[key] = flow, cipher
     for capture, flows in wanted.items():
         if packets[capture] <= MOST_PACKETS:
-            _in_capture(case, capture, flows, found)
+            _in_capture(case, capture, flows, found, foretold)
 
 
 def _in_capture(
@@ -131,9 +218,11 @@ def _in_capture(
     capture: int,
     flows: dict[FlowKey, tuple[Flow, tuple[str, bool, int]]],
     found: Gathering[_Repeat],
+    foretold: list[_Foretold],
 ) -> None:
     assert case.look_again is not None  # noqa: S101 - for the type checker
     seen: dict[tuple[FlowKey, bytes], tuple[int, int]] = {}
+    chains: dict[FlowKey, _Chain] = {}
     for datagram in case.look_again(capture):
         if datagram.kind is not DatagramKind.ESP or datagram.truncated:
             continue
@@ -145,6 +234,8 @@ def _in_capture(
             continue
         flow, cipher = one
         iv = octets[_HEADER : _HEADER + cipher[2]]
+        if not cipher[1]:
+            chains.setdefault(flow_key, _Chain()).add(iv, octets[_HEADER + cipher[2] :], datagram.frame)
         before = seen.get((flow_key, iv))
         if before is None:
             seen[flow_key, iv] = datagram.frame, hash(octets)
@@ -154,3 +245,10 @@ def _in_capture(
             repeat = _Repeat(subject, what, *cipher[:2], before[0], datagram.frame)
             spots = (capture, before[0]), (capture, datagram.frame)
             found.add(flow_key, repeat, subject, *[lambda place=place: place for place in spots])
+    for flow_key, chain in chains.items():
+        if chain.is_predictable:
+            flow, cipher = flows[flow_key]
+            how, frames = chain.best
+            what = f"ESP {flow.spi:08x} from {flow.source} to {flow.destination}"
+            subject = flow.child_sa or flow_subject(flow)
+            foretold.append(_Foretold(subject, what, cipher[0], how, len(frames), frames, capture))

@@ -17,7 +17,7 @@ from ipsecanalyze.findings.words import series, span
 from ipsecanalyze.registry.ikev2 import KeyExchange
 from ipsecanalyze.sa.records import Algorithm, IkeSa, State
 
-__all__ = ["downgrade_possible", "no_flood_protection", "strength_of"]
+__all__ = ["amplification", "downgrade_possible", "no_flood_protection", "strength_of"]
 
 #: Bits of strength: SP 800-57 Part 1 Rev. 5 §5.6.1 for groups, what is commonly said of the rest.
 _GROUPS: Final = {1: 60, 2: 80, 5: 90, 22: 70, 23: 100, 24: 100, 14: 112, 15: 128, 16: 150, 17: 176, 18: 200, 25: 96,
@@ -26,6 +26,8 @@ _CIPHERS: Final = {"ENCR_DES": 56, "ENCR_3DES": 80, "ENCR_IDEA": 100, "ENCR_CAST
                    "ENCR_RC5": 100, "ENCR_RC5_R16_B64": 100}  # fmt: skip
 _HASHES: Final = {"MD5": 60, "PRF_HMAC_MD5": 60, "AUTH_HMAC_MD5_96": 60, "SHA1": 80, "PRF_HMAC_SHA1": 80,
                   "AUTH_HMAC_SHA1_96": 80}  # fmt: skip
+#: Octets of answers per octet of requests that are worth a word, and that make a tool for floods.
+_AMPLIFIED, _FLOODING = 3, 10
 #: Half-open IKE SAs of one responder within so long that call for cookies.
 _HALF_OPEN, _WINDOW_NS = 20, 30_000_000_000
 
@@ -101,7 +103,7 @@ def downgrade_possible(case: Case, profile: Profile) -> Iterator[Finding]:
             remedy="Put the strongest proposal first on the responder, and take what is weak out of both "
             "configurations: what is not offered cannot be chosen.",
             frames=group.frames,
-            references=("RFC 7296 §2.7", "RFC 8247 §6") if sa.version == "2.0" else ("RFC 2409 §5",),
+            references=("RFC 7296 §2.7",) if sa.version == "2.0" else ("RFC 2409 §5",),
             capture=group.capture,
         )
 
@@ -181,6 +183,58 @@ def no_flood_protection(case: Case, profile: Profile) -> Iterator[Finding]:
             references=("RFC 7296 §2.6", "RFC 8019 §3"),
             capture=where.capture,
         )
+
+
+class _Amplified(NamedTuple):
+    sa: IkeSa
+    asked: int
+    answered: int
+
+
+def amplification(case: Case, profile: Profile) -> Iterator[Finding]:
+    """Responders that send far more than they were sent before the initiator has shown that it can be reached."""
+    del profile
+    found: Gathering[_Amplified] = Gathering()
+    for sa in case.ike_sas:
+        # What goes on to a third message can be reached; the responder's SPI is known only to who got the answer.
+        if sa.state not in (State.HALF_OPEN, State.FAILED) or sa.started_late:
+            continue
+        asked = answered = 0
+        spots: list[Spot] = []
+        for record in case.messages_of(sa):
+            datagram = record.datagram
+            if record.from_initiator is None or (record.from_initiator and any(datagram.payload[8:16])):
+                asked = 0
+                break
+            if record.from_initiator:
+                asked += datagram.length
+            else:
+                answered += datagram.length
+            spots.append((datagram.capture, datagram.frame))
+        if asked and answered >= _AMPLIFIED * asked:
+            where = [lambda spot=spot: spot for spot in spots[:8]]
+            found.add(sa.responder.address, _Amplified(sa, asked, answered), sa.id, *where)
+
+    def told(group: Group[_Amplified]) -> Finding:
+        sa, asked, answered = group.first
+        factor = answered / asked
+        return Finding(
+            slug="amplification",
+            severity=Severity.MEDIUM if factor >= _FLOODING else Severity.LOW,
+            certainty=Certainty.OBSERVED,
+            subject=sa.responder.address,
+            title=f"{sa.responder.address} answers with {factor:.1f} times the octets that it was sent",
+            explanation=f"To {asked:,} octets from {sa.initiator.address} ({sa.id}) that nobody had to prove anything "
+            f"for, {sa.responder.address} answered with {answered:,} octets, and went on though no answer came. Who "
+            "forges the sender's address lets it flood others." + group.others("IKE SA", "IKE SAs"),
+            remedy="Turn off IKEv1, whose responders send their answer again and again; let the responder send again "
+            "only what it was asked again, and drop what is not configured without an answer.",
+            frames=group.frames,
+            references=("RFC 7296 §2.1", "CERT VU#419128"),
+            capture=group.capture,
+        )
+
+    yield from found.findings(told)
 
 
 def _crowd(sas: list[IkeSa]) -> list[IkeSa]:
