@@ -130,10 +130,13 @@ class Engine:
         command: Sequence[str],
         files: Mapping[str, File],
     ) -> Container:
-        """A container, not started, in these networks (name → its IPv4 and IPv6 address), with these files in it."""
+        """A container, not started, in these networks (name → its IPv4 and IPv6 address), with these files in it.
+
+        Without networks it has none but the loopback.
+        """
         api = self.client.api
         with engine_errors(f"creating container {name}"):
-            first, *others = networks
+            first, *others = networks or ("none",)
             container_id = api.create_container(
                 image,
                 list(command),
@@ -147,7 +150,9 @@ class Engine:
                     sysctls=dict(sysctls),
                     network_mode=first,
                 ),
-                networking_config=api.create_networking_config({first: _endpoint(api, *networks[first])}),
+                networking_config=(
+                    api.create_networking_config({first: _endpoint(api, *networks[first])}) if networks else None
+                ),
             )["Id"]
             container = self.client.containers.get(container_id)
             for network in others:
@@ -156,10 +161,14 @@ class Engine:
             container.put_archive("/", _archive(files))
         return container
 
-    def start(self, container: Container, ready: str, seconds: float = 30.0) -> None:
-        """Start it, and wait until it has said `ready`. Raises LabError with its last words where it dies first."""
+    def start(self, container: Container) -> None:
+        """Start it."""
         with engine_errors(f"starting container {container.name}"):
             container.start()
+
+    def await_ready(self, container: Container, ready: str, seconds: float = 30.0) -> None:
+        """Wait until it has said `ready`. Raises LabError with its last words where it dies first."""
+        with engine_errors(f"waiting for container {container.name}"):
             end = time.monotonic() + seconds
             # Asked again and again: the SDK cannot give a followed log back before its end without leaking a socket.
             while True:

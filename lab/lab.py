@@ -18,9 +18,9 @@ from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from . import keys, steps
+from . import control, keys, steps, wires
 from .addressing import Plan, Subnet, draw_subnet
 from .credentials import Credentials
 from .dataplane import DataPlane, choose_plane, probe
@@ -59,10 +59,12 @@ class Lab:
         lab_id: str | None = None,
         seconds: int = 4 * 3600,
         attended: bool = True,
+        wired: bool = False,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`seconds`: how long it may live before `gc` takes it; `attended`: `gc` takes it too when this process ended.
 
+        `wired`: networks are made by hand, not by Docker (`wires.py`; needs root).
         `plane` is what `probe` found, where that is known. `tell` gets a line for each thing that happens.
         """
         self.scenario = load_scenario(scenario) if isinstance(scenario, str) else scenario
@@ -77,18 +79,24 @@ class Lab:
         self.plan: Plan
         """Its addresses, once it is up."""
         self._found_plane = plane
+        self._wired = wired
         self._mark = Mark(self.id, self.scenario.name, seconds, attended=attended)
         self._tell = tell
 
     def up(self) -> None:
         """Create and start everything. Raises LabError, and leaves nothing behind then."""
+        if self._wired:
+            wires.check_rights()
         images = {name: ensure_image(self.engine, self._tell, name) for name in self._implementations()}
         self.image = images.get("strongswan") or ensure_image(self.engine, self._tell)
         if self._found_plane is None:
             self._found_plane = probe(self.engine, self.image)
         self.plane = choose_plane(self.scenario, self._found_plane)
         try:
-            self._create_networks()
+            if self._wired:
+                self._create_switch()
+            else:
+                self._create_networks()
             self._create_nodes(images)
             self._tell(f"lab {self.id} is up: {self.scenario.topology.picture} ({self.plane} data plane)")
         except BaseException:
@@ -116,6 +124,12 @@ class Lab:
             raise LabError(f"lab {self.id} has no node {node!r}", slug="not-found")
         return self.engine.execute(self.containers[node], command)
 
+    def sas(self, gateway: str) -> list[dict[str, Any]]:
+        """A gateway's SAs as charon's control socket tells them. Raises LabError where it cannot be reached."""
+        if gateway not in self.containers:
+            raise LabError(f"lab {self.id} has no node {gateway!r}", slug="not-found")
+        return control.list_sas(self.containers[gateway])
+
     def perform(self, step: Step) -> steps.Result:
         """Let one thing happen. Raises LabError where it cannot even be tried."""
         return steps.perform(self, step)
@@ -125,6 +139,8 @@ class Lab:
         container = self.containers[node]
         container.reload()
         method = method or choose_method(container)
+        if self._wired:
+            return Tap(f"{node} {network}", container, network, method)
         if method == "host":
             found = self.engine.client.networks.get(self.network_name(network))
             return Tap(f"{network} bridge", container, f"br-{str(found.id)[:12]}", method)
@@ -158,6 +174,20 @@ class Lab:
             subnets[network] = self.engine.create_network(self.network_name(network), self._mark.labels(), draw)
         self.plan = Plan(self.scenario.topology, self.scenario.family, subnets)
 
+    def _create_switch(self) -> None:
+        self.plan = wires.equal_plan(self.scenario.topology, self.scenario.family)
+        self._switch = self.engine.create_container(
+            self.container_name(wires.SWITCH),
+            self.image,
+            self._mark.labels(wires.SWITCH),
+            networks={},
+            sysctls={},
+            command=["sh", str(SCRIPT)],
+            files={str(SCRIPT): wires.switch_script(self.scenario.topology, READY)},
+        )
+        self.engine.start(self._switch)
+        self.engine.await_ready(self._switch, READY)
+
     def _create_nodes(self, images: dict[str, str]) -> None:
         nodes = self.scenario.topology.nodes.values()
         # What is drawn or generated is made here, one after the other; the threads only wait for the engine.
@@ -172,7 +202,7 @@ class Lab:
                 raise
 
     def _files(self, node: Node) -> dict[str, File]:
-        files = {str(SCRIPT): start_script(self.scenario, self.plan, node)}
+        files = {str(SCRIPT): start_script(self.scenario, self.plan, node, wired=self._wired)}
         if node.speaks_ike:
             files |= gateway_files(self.scenario, self.plan, node.name, self.credentials, self.plane)
         return files
@@ -182,7 +212,9 @@ class Lab:
             self.container_name(node.name),
             images.get(self.scenario.implementations.get(node.name, "strongswan"), self.image),
             self._mark.labels(node.name),
-            networks={
+            networks={}
+            if self._wired
+            else {
                 self.network_name(network): (
                     self.plan.address(node.name, network, "ipv4"),
                     self.plan.address(node.name, network, "ipv6") if self.plan.family == "ipv6" else None,
@@ -194,4 +226,7 @@ class Lab:
             files=files,
         )
         self.containers[node.name] = container
-        self.engine.start(container, READY)
+        self.engine.start(container)
+        if self._wired:
+            wires.plug(self._switch, container, node)
+        self.engine.await_ready(container, READY)

@@ -73,11 +73,12 @@ def run_scenario(
     engine: Engine | None = None,
     plane: DataPlane | None = None,
     method: str = "",
+    wired: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Run:
     """Run a scenario and write its bundle below `folder`. Raises LabError where it cannot be run at all.
 
-    `method` is how to capture ("nsenter", "sidecar"); "" chooses.
+    `method` is how to capture ("nsenter", "sidecar"); "" chooses. `wired`: without Docker's networks (`wires.py`).
     """
     scenario = load_scenario(scenario) if isinstance(scenario, str) else scenario
     engine = engine or connect()
@@ -87,7 +88,7 @@ def run_scenario(
     reason = why_not(scenario, plane)
     if reason:
         return Run(scenario, skipped=reason)
-    lab = Lab(scenario, engine=engine, plane=plane, seconds=3600, tell=tell)
+    lab = Lab(scenario, engine=engine, plane=plane, seconds=3600, wired=wired, tell=tell)
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{scenario.name}-{lab.id}"
     bundle = Bundle.create(Path(folder), name)
     hand_over(bundle.folder.parent)

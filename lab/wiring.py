@@ -52,9 +52,10 @@ def sysctls(node: Node, family: str) -> dict[str, str]:
     return settings
 
 
-def start_script(scenario: Scenario, plan: Plan, node: Node) -> File:
-    """The script for a node."""
-    lines = [_HEAD, *_interfaces(scenario, plan, node), *_routes(plan, node)]
+def start_script(scenario: Scenario, plan: Plan, node: Node, *, wired: bool = False) -> File:
+    """The script for a node. `wired`: its interfaces come later, named as their networks and without addresses."""
+    lines = [_HEAD, *(_wired(plan, node) if wired else [])]
+    lines += [*_interfaces(scenario, plan, node), *_routes(plan, node)]
     if node.role == "router":
         lines += _router(scenario, plan, node)
     if node.speaks_ike:
@@ -63,6 +64,21 @@ def start_script(scenario: Scenario, plan: Plan, node: Node) -> File:
         lines += _echo(plan.host_address(node.name)) if node.role != "router" else []
     lines += [f"echo '{READY}'", "exec sleep infinity"]
     return File("\n".join(lines).encode() + b"\n", 0o700)
+
+
+def _wired(plan: Plan, node: Node) -> list[str]:
+    lines = []
+    for network in node.networks:
+        subnet = plan.subnets[network]
+        ipv4 = f"{plan.address(node.name, network, 'ipv4')}/{subnet.ipv4.prefixlen}"
+        lines += [
+            f"until ip link set {network} up 2>/dev/null; do sleep 0.02; done",
+            f"ip addr add {ipv4} dev {network}",
+        ]
+        if subnet.ipv6 is not None:
+            ipv6 = f"{plan.address(node.name, network, 'ipv6')}/{subnet.ipv6.prefixlen}"
+            lines.append(f"ip addr add {ipv6} dev {network} nodad")
+    return lines
 
 
 def _interfaces(scenario: Scenario, plan: Plan, node: Node) -> list[str]:

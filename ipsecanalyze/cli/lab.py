@@ -21,7 +21,6 @@ from ipsecanalyze.errors import IpsecAnalyzeError, UsageError
 from ipsecanalyze.report.text import terminal
 
 if TYPE_CHECKING:
-    from ipsecanalyze.lab.dataplane import DataPlane
     from ipsecanalyze.lab.engine import Engine
     from ipsecanalyze.lab.run import Run
 
@@ -59,6 +58,9 @@ def command() -> None:
 
 _LAB: Callable[[Any], Any] = click.argument("lab", required=False)
 _QUIET: Callable[[Any], Any] = click.option("-q", "--quiet", is_flag=True, help="Do not tell what is being done.")
+_WIRED: Callable[[Any], Any] = click.option(
+    "--wired", is_flag=True, help="Wire networks by hand with veth pairs, instead of Docker's (root)."
+)
 _METHOD: Callable[[Any], Any] = click.option(
     "--method",
     type=click.Choice(("nsenter", "sidecar", "host")),
@@ -139,8 +141,11 @@ def image(bootstrap: bool, rebuild: bool, implementation: str, quiet: bool) -> i
 @click.option("--all", "all_of_them", is_flag=True, help="Every scenario that ships and can run here.")
 @click.option("-o", "--output", metavar="FOLDER", default="runs", show_default=True, help="Where the bundles go.")
 @_METHOD
+@_WIRED
 @_QUIET
-def run(scenarios: tuple[str, ...], all_of_them: bool, output: str, method: str | None, quiet: bool) -> int:
+def run(
+    scenarios: tuple[str, ...], all_of_them: bool, output: str, method: str | None, wired: bool, quiet: bool
+) -> int:
     """Run scenarios from up to down, and prove: what was inside ESP is what was on the LAN, packet for packet.
 
     Each leaves a folder with captures, keys, logs and a report.
@@ -157,17 +162,16 @@ def run(scenarios: tuple[str, ...], all_of_them: bool, output: str, method: str 
     engine, tell = _connect(), _teller(quiet)
     with _orderly():
         plane = probe(engine, ensure_image(engine, tell))
-        codes = [_run_one(name, engine, plane, output, method or "", tell, skips=all_of_them) for name in names]
+        how = {"folder": output, "engine": engine, "plane": plane, "method": method or "", "wired": wired, "tell": tell}
+        codes = [_run_one(name, how, skips=all_of_them) for name in names]
     return max(codes)
 
 
-def _run_one(
-    name: str, engine: Engine, plane: DataPlane, output: str, method: str, tell: Callable[[str], None], *, skips: bool
-) -> int:
+def _run_one(name: str, how: dict[str, Any], *, skips: bool) -> int:
     from ipsecanalyze.lab.run import run_scenario
 
     try:
-        one = run_scenario(name, folder=output, engine=engine, plane=plane, method=method, tell=tell)
+        one = run_scenario(name, **how)
     except IpsecAnalyzeError as error:
         if not skips:
             raise
@@ -193,12 +197,14 @@ def _show(one: Run) -> None:
 )
 @click.argument("scenario")
 @click.option("--hours", type=click.IntRange(1, 24 * 30), default=4, show_default=True, help="What `gc` leaves it.")
+@_WIRED
 @_QUIET
-def up(scenario: str, hours: int, quiet: bool) -> int:
+def up(scenario: str, hours: int, wired: bool, quiet: bool) -> int:
     """Bring a scenario's topology up, for work by hand."""
     from ipsecanalyze.lab.lab import Lab
 
-    lab = Lab(scenario, engine=_connect(), seconds=hours * 3600, attended=False, tell=_teller(quiet))
+    settings: dict[str, Any] = {"seconds": hours * 3600, "attended": False, "wired": wired, "tell": _teller(quiet)}
+    lab = Lab(scenario, engine=_connect(), **settings)
     with _orderly():
         lab.up()
     click.echo(lab.id)

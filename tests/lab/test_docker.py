@@ -1,4 +1,4 @@
-"""The lab with a real engine: every scenario proves itself, labs do not disturb each other, and nothing is left behind."""
+"""The lab with a real engine: every scenario proves itself, labs do not disturb each other, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -92,6 +92,7 @@ def test_scenario_proves_itself(name: str, engine: Any, plane: DataPlane, tmp_pa
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in secrets)
     keys = ipsecanalyze.load_keys(run.folder / "keys") if secrets else ipsecanalyze.KeyRing()
     hidden = [key.encryption_key.hex() for key in keys.esp] + [key.sk_ei.hex() for key in keys.ike]
+    hidden += [key.value.hex() for key in (*keys.psks, *keys.shared_secrets)]
     for path in run.folder.rglob("*"):
         if path.is_file() and path.parent.name != "keys":
             octets = path.read_bytes().lower().replace(b" ", b"")
@@ -116,6 +117,31 @@ def test_two_labs_at_once(engine: Any, plane: DataPlane, lab: Lab) -> None:
         assert lab.run("alice", "ping", "-c", "1", "-W", "1", other.plan.host_address("bob")).code != 0
     assert not left_of(engine, other.id)
     assert lab.perform(Step("ping", "bob", "alice", count=3)).worked
+
+
+def test_wired_by_hand_with_equal_addresses(engine: Any, plane: DataPlane) -> None:
+    if os.geteuid() != 0:
+        lacking("wiring by hand needs root")
+    with Lab("ikev2-psk", engine=engine, plane=plane, wired=True) as one:
+        with Lab("ikev2-psk", engine=engine, plane=plane, wired=True) as other:
+            assert one.plan == other.plan
+            assert not [thing for thing in engine.networks() if thing.attrs["Labels"][LAB] in (one.id, other.id)]
+            for lab in (one, other):
+                assert lab.perform(Step("initiate")).worked
+                assert lab.perform(Step("ping", "alice", "bob")).text.endswith("5 of 5 came back")
+        assert one.perform(Step("ping", "bob", "alice")).worked
+        (sa,) = one.sas("moon")
+        assert sa["moon-sun"]["state"] == "ESTABLISHED"
+        (child,) = sa["moon-sun"]["child-sas"].values()
+        assert int(child["packets-in"]) == 10
+    assert not left_of(engine, one.id) + left_of(engine, other.id)
+
+
+def test_wired_run(engine: Any, plane: DataPlane, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        lacking("wiring by hand needs root")
+    run = run_scenario("nat-traversal", folder=tmp_path, engine=engine, plane=plane, wired=True)
+    assert run.proved, "\n".join(check.text for check in run.checks if not check.passed)
 
 
 def test_no_privileges_and_no_secrets_in_inspect(engine: Any, lab: Lab) -> None:
@@ -174,7 +200,7 @@ def test_capture_of_a_foreign_container_into_a_pipe(engine: Any, image: str, met
     try:
         command = [*COMMAND, "capture", foreign.id[:12], "-w", "-", "--method", method, "--seconds", "2"]
         with (tmp_path / "pipe.pcapng").open("wb") as target:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+            done = subprocess.run(command, capture_output=True, check=True)
             target.write(done.stdout)
         with ipsecanalyze.open_capture(tmp_path / "pipe.pcapng") as reader:
             assert sum(b"abcdefgh" in packet.data or len(packet.data) > 60 for packet in reader) >= 4
@@ -186,7 +212,9 @@ def test_capture_of_a_foreign_container_into_a_pipe(engine: Any, image: str, met
 
 def test_capture_ends_when_nobody_reads_on(lab: Lab) -> None:
     name = lab.container_name("moon")
-    with subprocess.Popen([*COMMAND, "capture", name, "-i", "wan"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as one:
+    with subprocess.Popen(
+        [*COMMAND, "capture", name, "-i", "wan"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as one:
         assert one.stderr is not None
         assert b"listening" in one.stderr.readline()
         assert one.stdout is not None

@@ -1,4 +1,4 @@
-"""docs/lab.md knows every scenario, topology and field; the tutorial exists in both languages, with the same commands."""
+"""docs/lab.md knows every scenario, topology and field; the tutorial has the same commands in both languages."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_a_process_is_told_from_a_later_one_of_the_same_number() -> None:
             "sources.list.d/debian.sources",
             (
                 "Types: deb\nURIs: https://x.test/other\nSuites: nodistro\nComponents: main\n\n"
-                "Types: deb\n# a comment: with a colon\nURIs: http://mirror.test/debian\nSuites: bookworm bookworm-updates\n"
+                "Types: deb\n# one: two\nURIs: http://mirror.test/debian\nSuites: bookworm bookworm-updates\n"
                 "Components: main\n"
             ),
         ),
