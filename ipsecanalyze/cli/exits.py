@@ -1,7 +1,8 @@
 """How the command ends: its exit codes, and the line that says why.
 
 0 done; 1 findings (commands that judge); 2 wrong usage, or output that cannot be written; 3 a capture or a file of
-keys that cannot be read; 130 interrupted; 141 the reader of the output went away.
+keys that cannot be read; 129, 130, 143 ended by SIGHUP, Ctrl-C, SIGTERM; 141 the reader of the output
+went away.
 """
 
 from __future__ import annotations

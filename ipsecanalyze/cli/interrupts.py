@@ -1,4 +1,4 @@
-"""What Ctrl-C means while a capture comes through a pipe, or is followed as it grows.
+"""What signals mean: those that end a program, and Ctrl-C while a capture comes through a pipe, or is followed.
 
 In `tcpdump … -w - | ipsecanalyze summarize -` it reaches both programs, and is the only way to end the capture: the
 result must follow, not be thrown away. So it is with `--follow`.
@@ -17,7 +17,27 @@ from types import FrameType
 
 from ipsecanalyze.cli.exits import complain
 
-__all__ = ["end_of_reading"]
+__all__ = ["end_of_reading", "ended_in_order"]
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM (`timeout`) and SIGHUP end the command so that it leaves no half-written file beside its output."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    taken: list[int] = []
+    if threading.current_thread() is threading.main_thread():
+        for number in (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")):
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # `nohup` ignores it
+                signal.signal(number, end)
+                taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

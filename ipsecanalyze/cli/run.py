@@ -10,6 +10,7 @@ import click
 
 from ipsecanalyze.cli.exits import BROKEN_PIPE, DONE, INTERRUPTED, UNREADABLE, USAGE, complain
 from ipsecanalyze.cli.group import ipsecanalyze
+from ipsecanalyze.cli.interrupts import ended_in_order
 from ipsecanalyze.errors import CaptureError, IpsecAnalyzeError, KeyFileError
 
 __all__ = ["run"]
@@ -22,7 +23,8 @@ def run(words: Sequence[str]) -> int:
     if "_IPSECANALYZE_COMPLETE" in os.environ:
         ipsecanalyze.main(args=list(words), prog_name=_NAME)
     try:
-        code = _invoke(words)
+        with ended_in_order():
+            code = _invoke(words)
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.UsageError as error:

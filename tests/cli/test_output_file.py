@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from ipsecanalyze.cli import main
 from ipsecanalyze.cli.output import open_output
+
+CAPTURES = Path(__file__).parents[1] / "captures"
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path) -> None:
@@ -62,3 +69,28 @@ def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file") as raised, open_output(path) as stream:
         stream.write("x")
     assert raised.value.filename == path
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="these signals are POSIX's")
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_signals_that_end_it_leave_nothing(tmp_path: Path, number: str) -> None:
+    """`timeout`, a terminal that is closed: no half-written file stays beside the output."""
+    out = tmp_path / "inner.pcapng"
+    keys = CAPTURES / "v2-psk-aescbc-a" / "keys"
+    command = [sys.executable, "-m", "ipsecanalyze", "decrypt", "-", "--keys", str(keys), "--follow", "-o", str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        for _ in range(300):
+            if list(tmp_path.iterdir()):
+                break
+            time.sleep(0.1)
+        assert list(tmp_path.iterdir())
+        process.send_signal(getattr(signal, number))
+        assert process.wait(30) == 128 + getattr(signal, number)
+    assert not list(tmp_path.iterdir())
+
+
+def test_signals_are_given_back(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["keys", "show", str(CAPTURES / "v2-psk-aescbc-a" / "keys")]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().out
