@@ -47,8 +47,11 @@ class Bundle:
     def create(cls, parent: Path, name: str) -> Bundle:
         """A new folder, with those below it. Raises LabError."""
         bundle = cls(parent / name)
+        is_new = not parent.exists()
         try:
             parent.mkdir(parents=True, exist_ok=True)
+            if is_new:
+                hand_over(parent)  # and nothing else that may be there
             bundle.folder.mkdir()
             for below in ("captures", "logs", "state"):
                 (bundle.folder / below).mkdir()

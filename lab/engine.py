@@ -33,6 +33,8 @@ _DRAWS = 30
 #: At once: the engine does much of it one after the other anyway.
 _WORKERS = 4
 _POLL_SECONDS = 0.05
+#: Seconds without an answer; commands in containers may be silent for long.
+_TIMEOUT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def connect() -> Engine:
     except ImportError:
         raise LabError("the lab needs Docker's SDK: pip install 'ipsecanalyze[lab]'", slug="missing-tool") from None
     try:
-        client = docker.from_env(timeout=60)
+        client = docker.from_env(timeout=_TIMEOUT)
         client.ping()
     except (DockerException, OSError) as error:
         text = _plain(error)

@@ -47,6 +47,7 @@ def taps_of(
     engine: Engine, container: Container, interfaces: Iterable[str], method: str, filter_text: str
 ) -> list[Tap]:
     """Where to capture. An interface is a device in the container, or one of its networks ("wan", "bridge")."""
+    container = _owner(engine, container)
     method = method or choose_method(container)
     taps = []
     for wanted in interfaces:
@@ -62,6 +63,12 @@ def taps_of(
         device = wanted if network is None else device_of(engine, container, network["IPAddress"], method)
         taps.append(Tap(f"{container.name} {wanted}", container, device, method, filter_text))
     return taps
+
+
+def _owner(engine: Engine, container: Container) -> Container:
+    """Whose network namespace it is: a sidecar (container:ID) has none of its own, and cannot be joined."""
+    mode, _, other = str(container.attrs["HostConfig"].get("NetworkMode", "")).partition(":")
+    return engine.container(other) if mode == "container" else container
 
 
 def _network(container: Container, wanted: str) -> dict[str, str] | None:

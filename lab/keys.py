@@ -73,7 +73,10 @@ class CrossCheck:
 
 def collect(engine: Engine, lab: str, folder: Path) -> list[Path]:
     """Write everything that holds keys into files of this folder (0700), each only for its owner; returns them."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(f"{folder}: {error.strerror or error}") from error
     written = []
     for container in engine.containers(lab):
         node = container.labels.get(NODE)

@@ -23,7 +23,7 @@ from ipsecanalyze.keys.files import write_private
 from ipsecanalyze.opening.esp import decrypt
 from ipsecanalyze.report.ladder import ladder_text
 
-from .bundle import Bundle, facts_of_host, hand_over
+from .bundle import Bundle, facts_of_host
 from .capture import Recording, recording
 from .compare import Comparison, Selector, compare, lan_packets
 from .dataplane import DataPlane, probe, why_not
@@ -91,7 +91,6 @@ def run_scenario(
     lab = Lab(scenario, engine=engine, plane=plane, seconds=3600, wired=wired, tell=tell)
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{scenario.name}-{lab.id}"
     bundle = Bundle.create(Path(folder), name)
-    hand_over(bundle.folder.parent)
     try:
         return _run(lab, bundle, method, clock, tell)
     finally:

@@ -350,14 +350,17 @@ def keys(lab: str | None, output: str, to: str | None) -> int:
 
     engine = _connect()
     folder = Path(output)
+    is_new = not folder.exists()
     files = collect(engine, find_lab(engine, lab), folder)
     sources = load_sources(files)
     check = cross_check(sources)
     if to is not None:
         names = {"tcpdump": "tcpdump-keys", "json": "keys.json"}
         for name, text in convert(merged(sources), to).files.items():
-            write_private(folder / names.get(to, name), text)
-    hand_over(folder)
+            files.append(folder / names.get(to, name))
+            write_private(files[-1], text)
+    for path in [folder] if is_new else files:
+        hand_over(path)
     for source in sources:
         click.echo(terminal(f"{source.name}: {len(source.ring.esp)} ESP or AH SAs, {len(source.ring.ike)} IKE SAs"))
     for text in check.disagreements:
