@@ -8,6 +8,7 @@ What is opened is observed: states that were only concluded are corrected. Never
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import Final
 
@@ -312,9 +313,12 @@ class _Session:
             if opened.fragment_number:
                 # As if it had come in one piece (RFC 9242 §3.3.2): SK instead of SKF.
                 octets = _unfragmented(octets, opened, first_type)
-            self._intermediate[side] = intermediate_auth(
-                beginning.suite.prf, sk_p, octets, opened.offset, chain, self._intermediate[side]
-            )
+            try:
+                self._intermediate[side] = intermediate_auth(
+                    beginning.suite.prf, sk_p, octets, opened.offset, chain, self._intermediate[side]
+                )
+            except DecryptError:  # a PRF that is not supported
+                self._intermediate_known = False
         if record.is_response and find(payloads, KePayload) is not None:
             self._exchanges += 1
             trial.add_generation()
@@ -362,7 +366,8 @@ class _Session:
         keys = self._trial.current.keys
         found = self._trial.alike
         if keys.sk_d:
-            found += [with_ppk(keys, prf, psk.value) for psk in self._ring.ppks(SECRETS_TRIED)]
+            with suppress(DecryptError):  # a PRF that is not supported: whoever needs it will tell
+                found += [with_ppk(keys, prf, psk.value) for psk in self._ring.ppks(SECRETS_TRIED)]
         return found
 
     def _secrets(self, chosen: Sequence[Algorithm]) -> list[tuple[bytes, ...]]:

@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ipsecanalyze
-from ipsecanalyze.crypto.material import EspKeys, IkeKeys, SharedSecret
+from ipsecanalyze.crypto.material import EspKeys, IkeKeys, Psk, SharedSecret
+from ipsecanalyze.ike.payloads import SaPayload
 from ipsecanalyze.keys.load import load_keys
 from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.opening.ike_v2 import Beginnings, open_v2
 from ipsecanalyze.opening.revealed import Revealed
+from ipsecanalyze.opening.v2_children import find
 from ipsecanalyze.sa.records import IkeSa, MessageRecord, State
 
 CAPTURES = Path(__file__).parent.parent / "captures"
@@ -257,6 +259,28 @@ def test_hostile_messages_are_survived(data: st.DataObject) -> None:
     finally:
         for record, original in records:
             record.datagram.payload = original
+
+
+@pytest.mark.parametrize("name", ["v2-pq-mlkem-a", "v2-psk-aescbc-a"])
+def test_a_prf_that_is_not_supported(name: str) -> None:
+    """Keys from a log open the messages all the same; what needs the PRF stays unknown: IntAuth, AUTH, PPKs."""
+    analysis = ipsecanalyze.analyze(next(path for path in (CAPTURES / name).glob("wan.pcap*")))
+    sa = analysis.ike_sas[0]
+    records = [record for record in analysis.messages if record.ike_sa is sa]
+    payload = find(records[1].message.payloads, SaPayload)
+    assert payload is not None
+    (prf,) = (transform for transform in payload.proposals[0].transforms if transform.type == 2)
+    row = b"\0\0\x08\x02\0" + prf.id.to_bytes(2)
+    datagram = records[1].datagram
+    assert datagram.payload.count(row[1:]) == 1
+    datagram.payload = datagram.payload.replace(row[1:], row[1:-2] + b"\xff\xff")
+    ring = KeyRing([Psk(b"a post-quantum secret", is_ppk=True)])
+    ring.merge(logged(name))
+    revealed = open_v2(sa, records, ring, {})
+    assert revealed.opened > 2
+    assert revealed.children
+    assert not any(child.keys for child in revealed.children)
+    assert not any("AUTH" in note for record in records for note in record.notes)
 
 
 @cache
