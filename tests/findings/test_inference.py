@@ -20,10 +20,10 @@ from ipsecanalyze.capture.packet import Encapsulation
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.esp.guess import SuiteGuess
 from ipsecanalyze.esp.sequence import SequenceState
+from ipsecanalyze.findings.audit.null_encryption import null_encryption
 from ipsecanalyze.findings.audit.profile import load_profile
 from ipsecanalyze.findings.inference import Sample, infer_suite, looks_unencrypted, samples, unencrypted_flows
 from ipsecanalyze.findings.inference.formats import FORMATS, Format
-from ipsecanalyze.findings.inference.rule import read_in_the_clear
 from ipsecanalyze.findings.model import Certainty, Finding
 from ipsecanalyze.sa.records import Algorithm
 
@@ -194,7 +194,7 @@ def test_captures_that_are_gone_leave_lengths() -> None:
 
 def clear_findings(capture: Path, keys: Path | None = None) -> list[Finding]:
     """What the rule says of a capture."""
-    return list(read_in_the_clear(analyze(capture, keys=keys).case(), load_profile()))
+    return list(null_encryption(analyze(capture, keys=keys).case(), load_profile()))
 
 
 def test_the_audit_rule_names_packets_that_tshark_reads() -> None:

@@ -30,7 +30,7 @@ def null_encryption(case: Case, profile: Profile) -> Iterator[Finding]:
 
     def told(group: Group[tuple[Flow, SuiteGuess]]) -> Finding:
         flow, guess = group.first
-        frames = frames_of(guess.readable_frames)
+        frames, best = frames_of(guess.readable_frames), guess.candidates[0]
         return Finding(
             slug="null-encryption",
             severity=Severity.CRITICAL,
@@ -39,7 +39,8 @@ def null_encryption(case: Case, profile: Profile) -> Iterator[Finding]:
             title="ESP encrypts nothing: packets can be read as they are",
             explanation=f"The contents of ESP packets between {flow.source} and {flow.destination} make sense without "
             f"any key: {count_of(len(guess.readable_frames), 'packet')} that were looked at hold IP packets or "
-            f"transport headers that agree with themselves. {group.octets:,} octets in "
+            f"transport headers that agree with themselves. The suite looks like {best.name} (probability "
+            f"{best.probability:.2f}). {group.octets:,} octets in "
             f"{count_of(group.count, 'SA')} lie open so.",
             remedy="Choose a cipher (AES-GCM with ICVs of 16 octets) for ESP on both sides, if the contents matter.",
             frames=frames,
