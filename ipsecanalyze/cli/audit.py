@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,12 @@ import click
 from ipsecanalyze.cli.exits import DONE
 from ipsecanalyze.cli.judging import exit_code, judging_options, reporter_of
 from ipsecanalyze.cli.options import Reading, capture_arguments, output_options
+from ipsecanalyze.cli.output import open_output
 from ipsecanalyze.cli.work import read_captures, write_document
 from ipsecanalyze.errors import UsageError
 
 if TYPE_CHECKING:
+    from ipsecanalyze.findings.case import Case
     from ipsecanalyze.report.base import Reporter
 
 __all__ = ["command"]
@@ -32,8 +34,17 @@ Examples:
 @capture_arguments
 @output_options("text", "json", "markdown", "sarif", "csv")
 @click.option("-p", "--profile", metavar="NAME", default="rfc", show_default=True, help="The standard to judge by.")
+@click.option(
+    "--export-psk-hash",
+    "hashes",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write what aggressive mode gives away of pre-shared keys to FILE, for psk-crack and hashcat (5300, 5400).",
+)
 @judging_options
-def command(reading: Reading, format_name: str, output: str | None, profile: str, fail_on: str | None) -> int:
+def command(
+    reading: Reading, format_name: str, output: str | None, profile: str, hashes: str | None, fail_on: str | None
+) -> int:
     """Say what is weak in what was offered and chosen, and grade the gateways.
 
     Profiles: rfc (RFC 8247 and 8221), nist-800-77r1, bsi-tr-02102-3, cnsa-2.0. A folder stands for the captures in it,
@@ -42,6 +53,8 @@ def command(reading: Reading, format_name: str, output: str | None, profile: str
     from ipsecanalyze.findings.audit.profile import load_profile
 
     standard = load_profile(profile)
+    if hashes is not None and hashes == (output or "-"):
+        raise UsageError("--export-psk-hash and --output name the same file")
     code, judged, cases = DONE, [], []
     for site in _sites(reading.captures):
         analysis, ended = read_captures(replace(reading, captures=site), output=output)
@@ -52,6 +65,8 @@ def command(reading: Reading, format_name: str, output: str | None, profile: str
             cases.append((analysis.case(), findings))
     if not judged:
         return code
+    if hashes is not None:
+        _export(hashes, [case for case, _ in cases])
     from ipsecanalyze.documents import audit_document
     from ipsecanalyze.findings.gateways import gateways_of
 
@@ -84,6 +99,14 @@ def _is_capture(path: Path) -> bool:
     except OSError:
         return True
     return True
+
+
+def _export(path: str, cases: Sequence[Case]) -> None:
+    """The lines of `psk_hash.py`: who reads them can search for the keys."""
+    from ipsecanalyze.findings.audit.psk_hash import psk_hashes
+
+    with open_output(path) as stream:
+        stream.writelines(f"{line}\n" for case in cases for line in psk_hashes(case))
 
 
 def _text() -> Reporter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import random
 import sys
 from dataclasses import replace
@@ -13,9 +15,11 @@ from hypothesis import strategies as st
 
 import ipsecanalyze
 from ipsecanalyze.capture.packet import Datagram, DatagramKind, Encapsulation
+from ipsecanalyze.cli import main
 from ipsecanalyze.crypto.material import EspKeys, Psk
 from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.findings import Certainty, Finding, Severity
+from ipsecanalyze.findings.audit.psk_hash import psk_hashes
 from ipsecanalyze.findings.audit.secrets import strength_of_psk
 from ipsecanalyze.findings.audit.spis import _is_counting
 from ipsecanalyze.ike.payloads import AuthPayload, ConfigPayload
@@ -244,3 +248,46 @@ def test_application_version_inside() -> None:
     (finding,) = audited(wire.case({3: (asked,), 4: (told,)}))["implementation-exposed"]
     assert (finding.severity, finding.subject, finding.frames) == (Severity.INFO, THERE, (4,))
     assert "gate 1.2" in finding.title
+
+
+# What aggressive mode gives away
+
+
+def test_the_hash_of_aggressive_mode_is_that_of_the_key(tmp_path: Path) -> None:
+    """HASH_R (RFC 2409 §5), computed from the fields of the line and the pre-shared key of the capture."""
+    folder = CAPTURES / "v1-aggr-psk-a"
+    (capture,) = folder.glob("wan.pcap*")
+    secrets = json.loads((folder / "keys" / "ikev1_secrets.json").read_text())
+    written = tmp_path / "hashes.txt"
+    assert (
+        main(["audit", "-q", "-o", str(tmp_path / "audit.txt"), "--export-psk-hash", str(written), str(capture)]) == 0
+    )
+    (line,) = written.read_text().splitlines()
+    fields = [bytes.fromhex(field) for field in line.split(":")]
+    public_r, public_i, cookie_r, cookie_i, sa_i, id_r, nonce_i, nonce_r, hash_r = fields
+    skeyid = hmac.digest(bytes.fromhex(secrets["psks"][0]["value"]), nonce_i + nonce_r, "sha1")
+    assert skeyid.hex() == secrets["ike"][0]["skeyid"]
+    assert hmac.digest(skeyid, public_r + public_i + cookie_r + cookie_i + sa_i + id_r, "sha1") == hash_r
+    assert secrets["psks"][0]["value"] not in line
+
+
+def test_nothing_is_written_of_main_mode_and_ikev2(tmp_path: Path) -> None:
+    written = tmp_path / "hashes.txt"
+    for name in ("v1-main-psk-a", "v2-psk-aescbc-a"):
+        (capture,) = (CAPTURES / name).glob("wan.pcap*")
+        options = ["-q", "-o", str(tmp_path / "audit.txt"), "--export-psk-hash", str(written)]
+        assert main(["audit", *options, str(capture)]) == 0
+        assert written.read_text() == ""
+    assert main(["audit", "-q", "--export-psk-hash", "-", str(capture)]) == 2
+
+
+def test_cut_messages_give_no_hash() -> None:
+    wire = Wire()
+    suite = proposal_v1((1, 7), (14, 256), (2, 2), (3, 1), (4, 14))
+    rest = (4, b"k" * 256), (10, b"n" * 16), (5, b"\x02\0\0\0moon"), (8, b"h" * 20)
+    wire.send(message(5, 0, 4, 0, 0, (SA_V1, suite), *rest[:3], version=0x10), HERE, THERE)
+    wire.send(message(5, 6, 4, 0, 0, (SA_V1, suite), *rest, version=0x10), THERE, HERE)
+    (line,) = psk_hashes(wire.case())
+    assert line.count(":") == 8
+    wire.sent[1] = replace(wire.sent[1], payload=wire.sent[1].payload[:-30])
+    assert not list(psk_hashes(wire.case()))

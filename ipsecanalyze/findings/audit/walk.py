@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from ipsecanalyze.ike.payloads import KePayload, NoncePayload
 from ipsecanalyze.sa.records import IkeSa, MessageRecord
 
-__all__ = ["Values", "encrypted_octets", "values_of"]
+__all__ = ["Values", "clear_payloads", "encrypted_octets", "values_of"]
 
 _HEADER: Final = 28
 _PAYLOADS: Final = 64
@@ -39,7 +39,7 @@ def values_of(messages: Iterable[MessageRecord]) -> Iterator[Values]:
         if sa is None or record.retransmission_of is not None or record.datagram.truncated:
             continue
         publics, nonces = [], []
-        for kind, body in _clear(record.datagram.payload):
+        for kind, body in clear_payloads(record.datagram.payload):
             if kind in (4, 34):
                 publics.append((int.from_bytes(body[:2]), body[4:]) if kind == 34 else (_group_v1(sa), body))
             else:
@@ -59,14 +59,14 @@ def _group_v1(sa: IkeSa) -> int | None:
     return next((algorithm.id for algorithm in suite if algorithm.type == "KE"), None)
 
 
-def _clear(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """KE and Nonce payloads that stand in the clear."""
+def clear_payloads(octets: bytes, wanted: tuple[int, ...] | None = None) -> Iterator[tuple[int, bytes]]:
+    """(type, body) of the payloads of these types that stand in the clear: those of KE and Nonce, if none are named."""
     if len(octets) < _HEADER:
         return
     major = octets[17] >> 4
     if major not in _TYPES or (major == 1 and octets[19] & _V1_ENCRYPTED):
         return
-    wanted = _TYPES[major]
+    wanted = wanted or _TYPES[major]
     kind, position, end = octets[16], _HEADER, len(octets)
     for _ in range(_PAYLOADS):
         if not kind or position + 4 > end:
