@@ -80,7 +80,9 @@ class Analysis:
             case = self.case()
             if sum(facts.packets for facts in self.captures) > _FEW_PACKETS:
                 case.look_again = None
-            both = [*diagnose(case), *audit(case, load_profile())]
+            with _patient_collector():
+                both = [*diagnose(case), *audit(case, load_profile())]
+            self._take_notices(case)
             self._findings = sorted(both, key=lambda finding: -finding.severity.rank)
         return self._findings
 
@@ -88,7 +90,11 @@ class Analysis:
         """What does not work, and what the captures lack for saying more; worst first (docs/findings.md)."""
         from ipsecanalyze.findings.find import diagnose
 
-        return diagnose(self.case())
+        case = self.case()
+        with _patient_collector():
+            found = diagnose(case)
+        self._take_notices(case)
+        return found
 
     def infer(self) -> dict[FlowKey, SuiteGuess]:
         """What algorithms the flows of ESP look like without keys, also put on each flow (docs/inference.md).
@@ -106,7 +112,22 @@ class Analysis:
         from ipsecanalyze.findings.audit.profile import load_profile
         from ipsecanalyze.findings.find import audit
 
-        return audit(self.case(), load_profile(profile))
+        case = self.case()
+        with _patient_collector():
+            found = audit(case, load_profile(profile))
+        self._take_notices(case)
+        return found
+
+    def _take_notices(self, case: Case) -> None:
+        self.notices += [notice for notice in case.notices if notice not in self.notices]
+
+    def not_looked_at_again(self) -> list[str]:
+        """What the second look of `diagnose()` at the packets leaves out: frames of some losses and copies."""
+        from ipsecanalyze.findings.again import is_readable
+        from ipsecanalyze.findings.traces import left_out
+
+        files = (*self._files, *[None] * len(self.captures))
+        return list(left_out(self.captures, self.flows, [is_readable(path) for path in files]))
 
     def case(self) -> Case:
         """What the rules of findings look at."""

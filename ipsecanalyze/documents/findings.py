@@ -12,6 +12,7 @@ from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.catalog import is_audit, slugs
 from ipsecanalyze.findings.gateways import Gateway
 from ipsecanalyze.findings.model import Finding
+from ipsecanalyze.findings.words import series
 from ipsecanalyze.sa.records import IkeSa
 from ipsecanalyze.shapes import AuditDocument, DiagnosisDocument, FindingEntry, GatewayEntry
 
@@ -32,6 +33,9 @@ class Judged(Protocol):
     @property
     def notices(self) -> Sequence[Notice]:
         """What the analysis itself has to say."""
+
+    def not_looked_at_again(self) -> list[str]:
+        """What the second look at the packets left out."""
 
 
 def finding_entry(finding: Finding, before: int = 0) -> FindingEntry:
@@ -57,7 +61,7 @@ def diagnosis_document(analysis: Judged, findings: Sequence[Finding]) -> Diagnos
         "schema": "ipsecanalyze.diagnosis/1",
         "captures": [capture_entry(facts) for facts in analysis.captures],
         "checked": [slug for slug in slugs() if not is_audit(slug)],
-        "limits": list(_limits([analysis])),
+        "limits": [*_limits([analysis]), *analysis.not_looked_at_again()],
         "findings": [finding_entry(finding) for finding in findings],
         "warnings": [warning_entry(notice) for notice in analysis.notices],
     }
@@ -100,10 +104,13 @@ def _limits(analyses: Sequence[Judged]) -> Iterator[str]:
     """What could not be looked at."""
     closed = sum(1 for analysis in analyses for sa in analysis.ike_sas if sa.established_ns and not sa.decrypted)
     if closed:
-        some = "1 IKE SA" if closed == 1 else f"{closed} IKE SAs"
+        some = "1 IKE SA" if closed == 1 else f"{closed:,} IKE SAs"
         yield (
             f"{some} could not be opened: identities, authentication, Child SAs and their rekeys are judged from "
             "outside; --keys opens them (docs/keys.md)"
         )
+    empty = [facts.path for analysis in analyses for facts in analysis.captures if not facts.packets]
+    if empty:
+        yield f"there is no packet in {series(empty)}"
     if analyses and not any(analysis.ike_sas for analysis in analyses):
         yield "there is no IKE in it: nothing can be said about how the tunnels came up"

@@ -14,9 +14,14 @@ from ipsecanalyze.capture.packet import Datagram
 from ipsecanalyze.capture.source import open_source
 from ipsecanalyze.errors import CaptureError
 
-__all__ = ["datagrams_of"]
+__all__ = ["datagrams_of", "is_readable"]
 
 _CHUNK = 1 << 20
+
+
+def is_readable(path: str | None) -> bool:
+    """Whether there can be a second look: at files, and not at pipes or what was fed."""
+    return path is not None and Path(path).is_file()
 
 
 def datagrams_of(path: str, capture: int = 0, most: int | None = None) -> Iterator[Datagram]:
@@ -24,7 +29,7 @@ def datagrams_of(path: str, capture: int = 0, most: int | None = None) -> Iterat
 
     Ends where the file cannot be read (any more): the first look at it has told that.
     """
-    if not Path(path).is_file():
+    if not is_readable(path):
         return
     # Flows are counted by the scanner and thrown away.
     scanner = make_scanner(

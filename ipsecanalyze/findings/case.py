@@ -10,6 +10,7 @@ from functools import cached_property
 
 from ipsecanalyze._fast.contract import CaptureFacts
 from ipsecanalyze.capture.packet import Datagram
+from ipsecanalyze.errors import Notice
 from ipsecanalyze.esp.flow import Flow, FlowKey
 from ipsecanalyze.findings.model import MOST_FRAMES, Defect
 from ipsecanalyze.findings.traces import Trace, key_of, trace, wants_trace
@@ -37,6 +38,8 @@ class Case:
     """Those that were given, and those that follow from opened IKE messages."""
     defects: Mapping[int, frozenset[Defect]] = field(default_factory=dict)
     """By the index of the capture; filled by `diagnosis/quality.py` before other rules run."""
+    notices: list[Notice] = field(default_factory=list)
+    """What looking for findings itself has to say: rules that failed."""
     look_again: Callable[[int], Iterable[Datagram]] | None = None
     """Gives the IPsec datagrams of a capture once more, where it is a file; see `trace_of`."""
 
@@ -169,6 +172,11 @@ class Case:
             return False
         found = self.trace_of(flow)
         return found is None or not found.has_same_octets
+
+    def was_seen_again(self, flow: Flow) -> bool:
+        """Whether all packets of a flow were looked at a second time."""
+        found = self.trace_of(flow)
+        return found is not None and found.packets >= flow.packets
 
     def capture_of(self, sa: IkeSa) -> int:
         """The index of the capture that the first message of an IKE SA is in."""

@@ -6,16 +6,18 @@ show, and keeps a bounded number of examples of each kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+from ipsecanalyze._fast.contract import CaptureFacts
 from ipsecanalyze.capture.packet import Datagram, DatagramKind
 from ipsecanalyze.esp.flow import Flow, FlowKey
 from ipsecanalyze.esp.lateness import REPLAY_WINDOWS
 
-__all__ = ["MOST_DATAGRAMS", "Copy", "Gap", "Late", "Trace", "key_of", "trace", "wants_trace"]
+__all__ = ["MOST_DATAGRAMS", "Copy", "Gap", "Late", "Trace", "key_of", "left_out", "trace", "wants_trace"]
 
 #: Datagrams of a capture that are looked at again.
 MOST_DATAGRAMS = 500_000
@@ -108,6 +110,29 @@ def wants_trace(flow: Flow) -> bool:
     if sequence.packets > sequence.unique or flow.truncated_packets or flow.ip_fragments:
         return True
     return bool(sequence.loss_bursts or sequence.largest_lateness)
+
+
+def left_out(captures: Sequence[CaptureFacts], flows: Iterable[Flow], readable: Sequence[bool]) -> Iterator[str]:
+    """What the second look passes over, as sentences without a full stop; nothing where nothing is looked for."""
+    wanted = Counter(flow.capture for flow in flows if wants_trace(flow))
+    for index, count in sorted(wanted.items()):
+        facts = captures[index]
+        where = facts.path if len(captures) > 1 else "the capture"
+        if not readable[index]:
+            yield f"{where} could not be read a second time: most losses, copies and latecomers are told without frames"
+            continue
+        counts = facts.counts
+        packets = counts.ike + counts.esp + counts.ah
+        if packets > MOST_DATAGRAMS:
+            yield (
+                f"of the {packets:,} IPsec packets of {where}, the first {MOST_DATAGRAMS:,} were looked at a second"
+                " time: frames of losses, copies and latecomers are of these"
+            )
+        if count > _MOST_FLOWS:
+            yield (
+                f"of the {count:,} flows of {where} with losses, copies or latecomers, the {_MOST_FLOWS:,} largest were"
+                " looked at a second time: the others are told without frames"
+            )
 
 
 def trace(datagrams: Iterable[Datagram], flows: Sequence[Flow], capture: int) -> dict[FlowKey, Trace]:

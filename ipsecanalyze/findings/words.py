@@ -10,13 +10,23 @@ def count_of(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+#: (from how many nanoseconds on, nanoseconds of one, name)
+_UNITS = (
+    (3_600_000_000_000, 3_600_000_000_000, "h"),
+    (120_000_000_000, 60_000_000_000, "min"),
+    (1_000_000_000, 1_000_000_000, "s"),
+    (1_000_000, 1_000_000, "ms"),
+)
+
+
 def span(nanoseconds: float) -> str:
     """A span of time: `350 µs`, `117 ms`, `7.68 s`, `12 min`, `3.5 h`."""
     size = abs(nanoseconds)
-    for unit, name in ((3_600_000_000_000, "h"), (120_000_000_000, "min"), (1_000_000_000, "s"), (1_000_000, "ms")):
-        if size >= unit:
-            factor = 60_000_000_000 if name == "min" else unit
-            return f"{nanoseconds / factor:.3g} {name}"
+    # A unit begins where the one below it would be rounded up to it: 999.96 ms are 1 s.
+    for unit, factor, name in _UNITS:
+        if size >= 0.9995 * unit:
+            value = nanoseconds / factor
+            return f"{value:,.0f} {name}" if abs(value) >= 999.5 else f"{value:.3g} {name}"
     return f"{nanoseconds / 1000:.0f} µs"
 
 
@@ -25,6 +35,8 @@ def share(part: int, whole: int) -> str:
     if not whole or not part:
         return "0 %"
     percent = 100 * part / whole
+    if percent < 0.0001:
+        return "less than 0.0001 %"
     return f"{percent:.1f} %" if percent >= 1 else f"{percent:.2g} %"
 
 

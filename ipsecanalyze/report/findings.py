@@ -17,6 +17,7 @@ from rich.text import Text
 from ipsecanalyze.report.console import make_console
 from ipsecanalyze.report.lines import Column, Facts, Line, Lines, Paragraph
 from ipsecanalyze.report.text import integer, octets, plural, terminal
+from ipsecanalyze.report.warnings import warning_lines
 
 if TYPE_CHECKING:
     from ipsecanalyze.shapes import AuditDocument, DiagnosisDocument, FindingEntry, GatewayEntry
@@ -39,7 +40,7 @@ class DiagnosisText:
         """Write the page."""
         console = make_console(stream, width=self.width, color=self.color)
         parts = [*_captures(document), *told(document["findings"], document["captures"])]
-        for part in (*parts, _conclusion(document, "wrong")):
+        for part in (*parts, _conclusion(document, "wrong"), *warning_lines(document)):
             console.print(part)
             console.print()
 
@@ -60,7 +61,7 @@ class AuditText:
         parts += told(document["findings"], document["captures"])
         if document["gateways"]:
             parts.append(_gateways(document["gateways"]))
-        for part in (*parts, _conclusion(document, "weak")):
+        for part in (*parts, _conclusion(document, "weak"), *warning_lines(document)):
             console.print(part)
             console.print()
 

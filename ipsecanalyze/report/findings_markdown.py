@@ -39,6 +39,21 @@ def _blocks(document: DiagnosisDocument | AuditDocument) -> Iterator[str]:
         yield from _finding(finding, captures)
     if document["limits"]:
         yield "\n".join(f"* Not seen: {markdown(limit)}" for limit in document["limits"])
+    warnings = list(_warnings(document))
+    if warnings:
+        yield "\n".join(warnings)
+
+
+def _warnings(document: DiagnosisDocument | AuditDocument) -> Iterator[str]:
+    """Of each kind the first, as a capture may have very many."""
+    for capture in document["captures"]:
+        first = {warning["slug"]: warning for warning in reversed(capture["warnings"])}
+        for slug, count in capture["warning_counts"].items():
+            message = f": {markdown(first[slug]['message'])}" if slug in first else ""
+            more = f", and {count - 1:,} more" if count > 1 else ""
+            yield f"* Warning of {markdown(capture['path'])}: `{slug}`{message}{more}"
+    for warning in document["warnings"]:
+        yield f"* Warning: `{warning['slug']}`: {markdown(warning['message'])}"
 
 
 def _finding(finding: FindingEntry, captures: list[str]) -> Iterator[str]:
@@ -49,7 +64,8 @@ def _finding(finding: FindingEntry, captures: list[str]) -> Iterator[str]:
     if finding["frames"]:
         frames = ", ".join(map(str, finding["frames"]))
         facts.append(
-            f"frames {frames}" + (f" of {markdown(captures[finding['capture']])}" if len(captures) > 1 else "")
+            f"frame{'s' * (len(finding['frames']) > 1)} {frames}"
+            + (f" of {markdown(captures[finding['capture']])}" if len(captures) > 1 else "")
         )
     facts += (markdown(reference) for reference in finding["references"])
     yield " · ".join(facts)

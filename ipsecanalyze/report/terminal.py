@@ -21,8 +21,9 @@ from rich.text import Text
 from ipsecanalyze.report.cards import tunnel_card
 from ipsecanalyze.report.console import make_console
 from ipsecanalyze.report.flow_rows import address_line, by_addresses, flow_lines
-from ipsecanalyze.report.lines import Column, Facts, Line, Lines
+from ipsecanalyze.report.lines import Facts
 from ipsecanalyze.report.text import duration, integer, moment, octets, plural, relative, terminal
+from ipsecanalyze.report.warnings import warning_lines
 
 if TYPE_CHECKING:
     from ipsecanalyze.shapes import (
@@ -32,14 +33,12 @@ if TYPE_CHECKING:
         FlowEntry,
         IkeSaEntry,
         SummaryDocument,
-        WarningEntry,
     )
 
 __all__ = ["FEW_HALF_OPEN", "SummaryText", "summary_text"]
 
 #: Half-open attempts beyond this number are told together.
 FEW_HALF_OPEN = 5
-_MOST_WARNINGS = 8
 _LINK_TYPES = {
     0: "loopback",
     1: "Ethernet",
@@ -109,9 +108,7 @@ class SummaryText:
         yield from self._orphans(document["flows"], origin_ns)
         if not document["ike_sas"] and not document["flows"]:
             yield Text("No IPsec was found.", style="notice")
-        warnings = list(_warnings(document))
-        if warnings:
-            yield _warning_lines(warnings)
+        yield from warning_lines(document)
 
     def _tunnels(self, document: SummaryDocument, origin_ns: int) -> Iterator[RenderableType]:
         owned: dict[str, list[FlowEntry]] = {}
@@ -208,37 +205,3 @@ def _orphan_card(flows: Sequence[FlowEntry], origin_ns: int) -> RenderableType:
     title = Text.assemble(address_line(flows[0]), ("  no IKE in the capture", "quiet"), style="not dim")
     grid = flow_lines(flows, origin_ns, initiator={flows[0]["source"]})
     return Panel(grid, title=title, title_align="left", box=box.ROUNDED, border_style="quiet")
-
-
-def _warnings(document: SummaryDocument) -> Iterator[Line]:
-    """A line per kind of warning and capture, with the first of its kind in words."""
-    several = len(document["captures"]) > 1
-    for capture in document["captures"]:
-        first: dict[str, WarningEntry] = {}
-        for warning in capture["warnings"]:
-            first.setdefault(warning["slug"], warning)
-        for slug, count in capture["warning_counts"].items():
-            yield _warning(slug, first.get(slug), count, capture["path"] if several else "")
-    for warning in document["warnings"]:
-        yield _warning(warning["slug"], warning, 1, "")
-
-
-def _warning(slug: str, warning: WarningEntry | None, count: int, path: str) -> Line:
-    place = [terminal(path)] if path else []
-    if warning and warning["frame"] is not None:
-        place.append(f"frame {warning['frame']}")
-    if warning and warning["offset"] is not None:
-        place.append(f"offset {warning['offset']}")
-    words = [terminal(warning["message"], 300)] if warning else []
-    if place:
-        words.append(f"({', '.join(place)})")
-    if count > 1:
-        words.append(f"and {integer(count - 1)} more" if warning else f"{integer(count)} times")
-    return Line((terminal(slug),), Text(" ".join(words)))
-
-
-def _warning_lines(lines: Sequence[Line]) -> RenderableType:
-    shown = list(lines[:_MOST_WARNINGS])
-    if len(lines) > _MOST_WARNINGS:
-        shown.append(Line(("",), Text(f"and {plural(len(lines) - _MOST_WARNINGS, 'more kind')}", style="quiet")))
-    return Lines((Column("warnings", "notice"),), shown)

@@ -60,11 +60,18 @@ def defects_of(case: Case) -> dict[int, frozenset[Defect]]:
     return {index: frozenset(found) for index, found in defects.items()}
 
 
+def _any_lacks(case: Case, defect: Defect) -> bool:
+    """Whether `defects_of` found it in any capture: what it went over once need not be gone over again."""
+    return any(defect in found for found in case.defects.values())
+
+
 # One direction only
 
 
 def one_sided(case: Case) -> Iterator[Finding]:
     """All that was captured of conversations goes one way, though they plainly had two."""
+    if not _any_lacks(case, Defect.ONE_SIDED):
+        return
     for index, sides in _sides(case).items():
         if sides.whole or not sides.one_way:
             continue
@@ -85,8 +92,8 @@ def one_sided(case: Case) -> Iterator[Finding]:
             title=f"Only one direction was captured: {series(pairs, 2)}",
             explanation=(
                 f"Every packet of {count_of(len(pairs), 'conversation')} in this capture goes one way "
-                f"({series(pairs)}). {evidence} Nobody is to blame for replies that were not captured: what is said "
-                "below about missing answers and one-way traffic is worth little."
+                f"({series(pairs)}). {evidence} Nobody is to blame for replies that were not captured: what else is "
+                "said about missing answers and one-way traffic of this capture is worth little."
             ),
             remedy=(
                 "Capture where both directions pass: both lines of a redundant pair, both ports of a tap, and a "
@@ -164,9 +171,9 @@ def truncated(case: Case) -> Iterator[Finding]:
             continue
         cut, ike = protected[index], messages[index]
         lost = [
-            *(["no ICV of ESP or AH can be verified and nothing of it can be decrypted"] if cut else []),
-            *([f"{count_of(ike, 'IKE message')} cannot be read to the end"] if ike else []),
-        ]
+            *([f"{count_of(cut, 'ESP or AH packet')}, which can neither be verified nor decrypted"] if cut else []),
+            *([f"{count_of(ike, 'IKE message')}, which cannot be read to the end"] if ike else []),
+        ] or ["no IKE, ESP or AH"]
         yield Finding(
             slug="truncated-capture",
             severity=Severity.LOW,
@@ -176,8 +183,8 @@ def truncated(case: Case) -> Iterator[Finding]:
             explanation=(
                 f"{facts.truncated_packets:,} of {count_of(facts.packets, 'packet')} "
                 f"({share(facts.truncated_packets, facts.packets)}) are shorter in the file than they were on the "
-                f"wire: the snap length cut them, {count_of(cut, 'ESP or AH packet')} among them."
-                + (f" So {' and '.join(lost)}." if lost else "")
+                f"wire: the snap length cut them. Among them {'is' if lost[0].startswith(('1 ', 'no ')) else 'are'} "
+                f"{', and '.join(lost)}."
             ),
             remedy="Capture whole packets: `tcpdump -s 0`, or a snap length of 262144 in other tools.",
             frames=frames_of(frames[index]),
@@ -190,6 +197,8 @@ def truncated(case: Case) -> Iterator[Finding]:
 
 def mirrored(case: Case) -> Iterator[Finding]:
     """Nearly every packet is in the capture twice."""
+    if not _any_lacks(case, Defect.MIRRORED):
+        return
     for index, flows in _mirrored_flows(case).items():
         copies = sum(flow.sequence.duplicates for flow, _ in flows)
         packets = sum(flow.packets for flow, _ in flows)
@@ -254,6 +263,8 @@ def _is_mirrored(found: Trace) -> bool:
 
 def late_start(case: Case) -> Iterator[Finding]:
     """SAs were in use before the capture began."""
+    if not _any_lacks(case, Defect.STARTED_LATE):
+        return
     for index, flows in _late_flows(case).items():
         first = flows[0]
         yield Finding(

@@ -31,14 +31,15 @@ _FIRST_NUMBERS = 32
 
 def no_esp_traffic(case: Case) -> Iterator[Finding]:
     """An IKE SA was established, and nothing is sent under it."""
-    busy = {frozenset((flow.source, flow.destination)) for flow in case.flows}
     ends = [facts.last_time_ns for facts in case.captures if facts.last_time_ns is not None]
     for sa in case.ike_sas:
         if sa.state in (State.HALF_OPEN, State.FAILED) or sa.established_ns is None or case.flows_of(sa):
             continue
-        addresses = frozenset(_addresses(sa.initiator.address, sa.initiator.moves))
-        others = frozenset(_addresses(sa.responder.address, sa.responder.moves))
-        if any(frozenset((one, other)) in busy for one in addresses for other in others):
+        addresses = set(_addresses(sa.initiator.address, sa.initiator.moves))
+        others = set(_addresses(sa.responder.address, sa.responder.moves))
+        if any(
+            case.flows_between(*pair) for one in addresses for other in others for pair in ((one, other), (other, one))
+        ):
             continue
         end = sa.closed_ns if sa.closed_ns is not None else max(ends, default=sa.last_time_ns)
         silent = end - sa.established_ns
@@ -117,7 +118,8 @@ def esp_one_way(case: Case) -> Iterator[Finding]:
         flow = flows[0]
         carrier = "IP protocol 50" if flow.protocol == "ESP" else "IP protocol 51"
         if flow.encapsulation is not Encapsulation.NONE:
-            carrier = f"{flow.protocol} in {flow.encapsulation.upper()} port 4500"
+            carrier = f"{flow.protocol} in {flow.encapsulation.upper()}"
+        plain = flow.encapsulation is Encapsulation.NONE and flow.protocol == "ESP"
         spis = series([spi_text(one.spi) for one in flows])
         yield Finding(
             slug="esp-one-way",
@@ -134,8 +136,9 @@ def esp_one_way(case: Case) -> Iterator[Finding]:
             ),
             remedy=(
                 f"See at {destination} whether its outbound SA counts packets. If it does, a firewall or provider "
-                f"between it and here drops {carrier}: allow it, or force UDP encapsulation (NAT-T). If it does "
-                f"not, check the inbound counters, the route back and the firewall behind {destination}."
+                f"between it and here drops {carrier}: allow it"
+                f"{', or force UDP encapsulation (NAT-T)' if plain else ''}. If it does not, check the inbound "
+                f"counters, the route back and the firewall behind {destination}."
             ),
             frames=frames_of(
                 frame
