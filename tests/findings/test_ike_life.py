@@ -231,7 +231,7 @@ class TestChildren:
         )
         finding = one(wire.analyze(tmp_path, talk), "ts-narrowed")
         assert (finding.severity, finding.frames) == (Severity.LOW, frames)
-        assert "10.2.0.0/24, was given 10.2.0.0/25" in finding.explanation
+        assert "asked for 10.2.0.0/24 on the side of 198.51.100.1 and was given 10.2.0.0/25" in finding.explanation
 
     def test_proposals_refused(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
         talk.establish()
@@ -254,6 +254,16 @@ class TestChildren:
         assert "INVALID_KE_PAYLOAD (ECP_256)" in finding.explanation
         assert "also offers ecp256" in finding.explanation
         assert "`esp_proposals = aes128-sha256-ecp256`" in finding.remedy
+
+    def test_a_single_pair_is_required(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
+        talk.init()
+        talk.send(talk.auth_request())
+        content = (36, b"\2\0\0\0sun"), (39, b"\2\0\0\0" + bytes(32)), notify(34)
+        talk.send(talk.sealed(AUTH, 1, *content, back=True), back=True)
+        finding = one(wire.analyze(tmp_path, talk), "ts-unacceptable")
+        assert "single pair" in finding.title
+        assert "mirror" not in finding.remedy
+        assert "overlap" not in finding.explanation
 
 
 class TestRekeying:
@@ -287,6 +297,24 @@ class TestRekeying:
         assert (finding.severity, finding.frames) == (Severity.INFO, (request, refusal))
         assert not found(analysis, "rekey-failed")
         assert not found(wire.analyze(tmp_path), "rekey-failed")
+
+    def test_the_ike_sa_itself_is_no_matter_of_pfs(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
+        talk.establish()
+        request = talk.send(talk.sealed(CHILD, 2, (33, suite()), nonce(), ke(14)))
+        refusal = talk.send(talk.sealed(CHILD, 2, notify(14), back=True), back=True)
+        finding = one(wire.analyze(tmp_path, talk), "rekey-failed")
+        assert finding.frames == (request, refusal)
+        assert "rekeying of the IKE SA" in finding.title
+        assert "PFS" not in finding.explanation + finding.remedy
+        assert "`proposals`" in finding.remedy
+
+    def test_a_group_that_is_wanted_is_not_none(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
+        talk.establish()
+        talk.send(talk.rekey_request(2, group=14))
+        talk.send(talk.sealed(CHILD, 2, notify(17, b"\0\x13"), back=True), back=True)
+        finding = one(wire.analyze(tmp_path, talk), "rekey-failed")
+        assert "wants another group" in finding.explanation
+        assert "wants none" not in finding.explanation
 
     @pytest.mark.parametrize(("kind", "name"), [(43, "TEMPORARY_FAILURE"), (44, "CHILD_SA_NOT_FOUND")])
     def test_in_the_way_of_the_other(self, wire: Wire, talk: Talk, tmp_path: Path, kind: int, name: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from ike_made import COOKIE, RESUME, THERE, Talk, Wire, found, nonce, notify, one, suite_v1
+from ike_made import COOKIE, HERE, RESUME, THERE, Talk, Wire, found, nonce, notify, one, suite_v1
 
 from ipsecanalyze.findings import Certainty, Severity
 
@@ -257,3 +257,38 @@ class TestRepeats:
             talk.send(talk.ask())
             talk.send(talk.refuse(14), back=True)
         assert "2 times in all (ike-2)" in one(wire.analyze(tmp_path), "no-proposal-chosen").explanation
+
+
+class TestBehindTheBlock:
+    """A capture at the responder, to which nothing on port 4500 comes."""
+
+    def negotiate(self, wire: Wire, talk: Talk, *, nat: bool) -> None:
+        inner = "10.0.0.1" if nat else HERE
+        talk.send(talk.ask(*talk.nat_hashes((inner, 500), (THERE, 500), first=True)))
+        talk.send(talk.accept(*talk.nat_hashes((THERE, 500), (HERE, 500), first=False)), back=True)
+        wire.wait(5)
+
+    def test_nothing_follows(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
+        self.negotiate(wire, talk, nat=True)
+        finding = one(wire.analyze(tmp_path), "nat-t-blocked")
+        assert (finding.severity, finding.certainty, finding.frames) == (Severity.HIGH, Certainty.INFERRED, (1, 2))
+
+    def test_without_a_nat_nobody_knows(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
+        self.negotiate(wire, talk, nat=False)
+        assert not found(wire.analyze(tmp_path), "nat-t-blocked")
+
+    def test_a_flood_is_not_told_one_by_one(self, wire: Wire, tmp_path: Path) -> None:
+        for number in range(1, 13):
+            talk = Talk(wire, here=f"198.18.0.{number}", spi_i=number)
+            self.negotiate(wire, talk, nat=True)
+        assert not found(wire.analyze(tmp_path), "nat-t-blocked")
+
+
+def test_icmp_about_the_answers_blames_the_other_side(wire: Wire, talk: Talk, tmp_path: Path) -> None:
+    talk.establish()
+    check = talk.sealed(37, 0, back=True, response=False)
+    frames = [talk.send(check, back=True, after_ms=wait) for wait in (10_000, 1000, 2000)]
+    for frame in frames:
+        wire.icmp(HERE, 3, 3, frame)
+    finding = one(wire.analyze(tmp_path), "icmp-rejected")
+    assert f"most likely {HERE}" in finding.remedy

@@ -8,12 +8,15 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 import ipsecanalyze
 from ipsecanalyze import Packet
+from ipsecanalyze.documents import diagnosis_document
 from ipsecanalyze.esp.opened import FlowOpening
-from ipsecanalyze.findings import Certainty, Finding, Severity
+from ipsecanalyze.findings import Certainty, Finding, Severity, traces
 
-from .surgery import CAPTURES, MOON, MS, SUN, analyzed, esp, findings, is_esp, kept, number_of, packets_of
+from .surgery import CAPTURES, MOON, MS, SUN, analyzed, esp, findings, is_esp, kept, number_of, packets_of, source_of
 
 S = 1000 * MS
 
@@ -211,6 +214,42 @@ def test_a_counter_that_begins_anew(tmp_path: Path) -> None:
     assert finding.severity == Severity.HIGH
     assert finding.frames == (500,)
     assert "from 499 to 1" in finding.explanation
+
+
+def test_without_a_second_look_a_restart_may_be_a_replay(tmp_path: Path) -> None:
+    packets = [esp(n, n * MS) for n in range(1, 500)] + [esp(n, S + n * MS) for n in range(1, 200)]
+    path = tmp_path / "made.pcapng"
+    ipsecanalyze.write_capture(path, packets)
+    analyzer = ipsecanalyze.Analyzer()
+    analyzer.feed(path.read_bytes(), name=str(path))
+    analysis = analyzer.finish()
+    (finding,) = [finding for finding in analysis.diagnose() if finding.slug == "sequence-restart"]
+    assert "replay" in finding.explanation
+    assert any("second time" in limit for limit in diagnosis_document(analysis, [finding])["limits"])
+    looked = analyzed(tmp_path, packets)
+    found = {finding.slug for finding in looked.diagnose()}
+    assert "duplicate-packets" in found
+    assert "sequence-restart" not in found
+    assert not any("second time" in limit for limit in diagnosis_document(looked, [])["limits"])
+
+
+def test_a_part_that_is_looked_at_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    analysis = analyzed(tmp_path, [esp(n, n * MS) for n in range(1, 101) if n % 10])
+    assert not analysis.not_looked_at_again()
+    monkeypatch.setattr(traces, "MOST_DATAGRAMS", 50)
+    (told,) = analysis.not_looked_at_again()
+    assert "90 IPsec packets" in told
+    assert "first 50" in told
+
+
+def test_ah_is_never_told_to_go_in_udp(tmp_path: Path) -> None:
+    for scenario, advised in (("v2-psk-aescbc-a", True), ("v2-ah-tunnel-a", False)):
+        whole = packets_of(scenario)
+        start = whole[0].time_ns
+        one_way = kept(whole, lambda packet: source_of(packet) != SUN or packet.data[23] not in (50, 51))
+        slow = [replace(packet, time_ns=start + 10 * (packet.time_ns - start)) for packet in one_way]
+        finding = only(findings(tmp_path, slow), "esp-one-way")
+        assert ("NAT-T" in finding.remedy) is advised
 
 
 def test_wrong_icvs(tmp_path: Path) -> None:

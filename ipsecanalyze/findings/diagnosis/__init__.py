@@ -53,6 +53,7 @@ RULES: tuple[Rule, ...] = (
         ),
         _PARTIAL,
     ),
+    Rule(silence.not_continued, ("nat-t-blocked",), _PARTIAL),
     Rule(icmp.icmp_rejected, ("icmp-rejected",)),
     Rule(initiation.reply_ignored, ("reply-ignored",), frozenset({Defect.MIRRORED})),
     Rule(refusal.no_proposal_chosen, ("no-proposal-chosen",)),

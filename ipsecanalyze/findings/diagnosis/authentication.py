@@ -186,8 +186,8 @@ def _refused_v1(case: Case, sa: IkeSa, errors: list[NotifySeen]) -> Finding:
         why = f"{refuser} did not get as far as an offer: it knows no connection for this identity or address."
     elif psk and notify.type in _UNREADABLE:
         why = (
-            "It is encrypted with a key that depends on the pre-shared key: what cannot be read looks malformed. The"
-            " pre-shared keys of both sides differ."
+            "It is encrypted with a key that depends on the pre-shared key: what cannot be read looks malformed."
+            " Most likely the pre-shared keys of both sides differ."
         )
     elif notify.type == int(ikev1.NotifyType.INVALID_ID_INFORMATION):
         why = f"The identity of {other} is not the one that {refuser} is configured for."

@@ -39,8 +39,10 @@ class Refusal:
     request: MessageRecord | None
     is_rekey: bool
     """It would have replaced a Child SA, or the IKE SA."""
+    is_of_ike: bool
+    """It would have replaced the IKE SA."""
     earlier: int
-    """How many Child SAs the IKE SA had made before, as far as exchanges tell."""
+    """How many exchanges for Child SAs the IKE SA had had before: 1 is the one that it began with."""
 
     @property
     def frame(self) -> int:
@@ -86,17 +88,18 @@ def _v2(dialogue: Dialogue, sa: IkeSa, notify: NotifySeen, response: MessageReco
         return None
     request = dialogue.request_of(response)
     inside = (request.opened or ()) if request is not None else ()
-    rekeys = any(
-        (isinstance(payload, NotifyPayload) and payload.notify_type == _REKEY_SA)
-        or (isinstance(payload, SaPayload) and any(proposal.protocol == _IKE for proposal in payload.proposals))
+    of_ike = kind == _CHILD and any(
+        isinstance(payload, SaPayload) and any(proposal.protocol == _IKE for proposal in payload.proposals)
         for payload in inside
     )
-    before = sum(
-        exchange.exchange_type in (_CHILD, _AUTH) and exchange.last_time_ns < response.datagram.time_ns
+    rekeys = any(isinstance(payload, NotifyPayload) and payload.notify_type == _REKEY_SA for payload in inside)
+    # IKE_AUTH counts once: with EAP it takes several exchanges.
+    before = 1 + sum(
+        exchange.exchange_type == _CHILD and exchange.last_time_ns < response.datagram.time_ns
         for exchange in sa.exchanges
         if exchange.answered
     )
-    return Refusal(sa, notify, response, request, rekeys and kind == _CHILD, before)
+    return Refusal(sa, notify, response, request, of_ike or (rekeys and kind == _CHILD), of_ike, before)
 
 
 def _v1(dialogue: Dialogue, sa: IkeSa, notify: NotifySeen, response: MessageRecord) -> Refusal | None:
@@ -122,7 +125,7 @@ def _v1(dialogue: Dialogue, sa: IkeSa, notify: NotifySeen, response: MessageReco
         and exchange.message_id != request.message.message_id
         and exchange.first_time_ns < response.datagram.time_ns
     ]
-    return Refusal(sa, notify, response, request, bool(done), len(done))
+    return Refusal(sa, notify, response, request, bool(done), False, len(done))
 
 
 def retried(sa: IkeSa, refusal: Refusal) -> bool:

@@ -18,6 +18,10 @@ _NEAR_NS, _NEAR_SHARE = 24 * 3_600_000_000_000, 0.9
 _SOON_NS = 3_600_000_000_000
 #: Flows that are too short or small to project anything from.
 _LEAST_NS, _LEAST_PACKETS = 1_000_000_000, 1_000
+_UNSEEN = (
+    " Or old packets were sent again (a replay): only a second look at the packets would tell, and these were not"
+    " looked at again."
+)
 #: What the names of ciphers contain for which a repeated nonce reveals what was encrypted.
 _NONCE_CIPHERS = ("GCM", "GMAC", "CCM", "CTR", "CHACHA")
 
@@ -105,8 +109,12 @@ def sequence_exhaustion(case: Case) -> Iterator[Finding]:
                 f"{flow.protocol} {spi_text(flow.spi)} has reached number {highest:,} of {_LAST:,} and used "
                 f"{rate * 1e9:,.0f} numbers per second over {span(lasted)}: at that rate the 32-bit counter ends "
                 f"{span(left_ns)} after the flow's last packet here. The sender must not let it cycle: it has to "
-                "rekey before, or the tunnel stops. Whether extended sequence numbers were negotiated is not known "
-                "here."
+                "rekey before, or the tunnel stops. "
+                + (
+                    "Extended sequence numbers were not negotiated."
+                    if _is_short(case, flow)
+                    else "Whether extended sequence numbers were negotiated is not known here."
+                )
             ),
             remedy=(
                 f"Negotiate extended sequence numbers (ESN) between {flow.source} and {flow.destination}, or rekey "
@@ -123,6 +131,12 @@ def _is_extended(case: Case, flow: Flow) -> bool:
     return bool((child and child.esn) or (flow.opening and flow.opening.esn))
 
 
+def _is_short(case: Case, flow: Flow) -> bool:
+    """Whether it is known that the counter has 32 bits."""
+    child = case.child_sa.get(flow.child_sa) if flow.child_sa else None
+    return child is not None and child.esn is False and child.certainty is Certainty.OBSERVED
+
+
 def sequence_restart(case: Case) -> Iterator[Finding]:
     """A counter began anew under the same SPI."""
     for flow in case.flows:
@@ -131,12 +145,14 @@ def sequence_restart(case: Case) -> Iterator[Finding]:
             continue
         jumps = [jump for jump in flow.sequence.breaks if jump.after < jump.before]
         nonce = _nonce_cipher(case, flow)
+        # Without a second look, packets that were sent again cannot be told from new ones with old numbers.
+        unseen = not case.was_seen_again(flow)
         where = ""
         if jumps:
             where = f" The first time it fell from {jumps[0].before:,} to {jumps[0].after:,}."
         yield Finding(
             slug="sequence-restart",
-            severity=Severity.CRITICAL if nonce else Severity.HIGH,
+            severity=Severity.CRITICAL if nonce and not unseen else Severity.HIGH,
             certainty=Certainty.INFERRED,
             subject=flow_subject(flow),
             title=f"The sequence numbers from {flow.source} to {flow.destination} began anew under one SPI",
@@ -153,6 +169,7 @@ def sequence_restart(case: Case) -> Iterator[Finding]:
                     else ", and with GCM, CCM, CTR or ChaCha20 repeated nonces reveal what was encrypted"
                 )
                 + "; or a new SA happens to have the same SPI."
+                + (_UNSEEN if unseen else "")
             ),
             remedy=(
                 f"Make new keys: negotiate by IKE instead of manual keys, and let {flow.source} negotiate anew "

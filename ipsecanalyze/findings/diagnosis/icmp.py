@@ -26,12 +26,16 @@ def icmp_rejected(case: Case) -> Iterator[Finding]:
             continue
         descriptions = list(dict.fromkeys(description for _, description in errors))
         last = sa.exchanges[-1] if sa.exchanges else None
-        is_over = sa.state is State.HALF_OPEN or (last is not None and not last.answered and last.retransmissions > 0)
+        unanswered = last is not None and not last.answered
+        is_over = sa.state is State.HALF_OPEN or (last is not None and unanswered and last.retransmissions > 0)
         found = place(case, sa, (frame for frame, _ in errors))
         asker, silent = sa.initiator.address, sa.responder.address
+        if last is not None and unanswered and not last.initiated_by_initiator:
+            asker, silent = silent, asker
         what = f"{count_of(len(errors), 'ICMP error')} about the messages of this IKE SA: {series(descriptions)}."
         if is_over:
-            after = f" {last.name} was sent {count_of(len(last.requests), 'time')} without an answer." if last else ""
+            times = count_of(len(last.requests), "time") if last is not None else ""
+            after = f" {last.name} was sent {times} without an answer." if last is not None and unanswered else ""
         else:
             after = " The exchange came through nevertheless."
         yield Finding(

@@ -53,6 +53,8 @@ def nat_detected(case: Case) -> Iterator[Finding]:
             if puzzling
             else " ".join(_where(sa, peer) for peer in sides)
         )
+        if puzzling and sa.encapsulation is Encapsulation.TCP:
+            where += " With TCP, some make them of the ports of UDP."
         pretence = (
             " Some implementations send a wrong hash on purpose to get encapsulation without a NAT (strongSwan's"
             " `encap = yes`); a capture cannot tell that apart."
@@ -70,10 +72,10 @@ def nat_detected(case: Case) -> Iterator[Finding]:
             Severity.INFO,
             Certainty.INFERRED if puzzling else Certainty.OBSERVED,
             sa.id,
-            f"{who} behind a NAT",
+            f"There seem to be NATs between {pair[0]} and {pair[1]}" if puzzling else f"{who} behind a NAT",
             f"{where} {carried}{keepalives}.{pretence}",
-            "Nothing is wrong. Keepalives have to come more often than the NAT forgets its mapping, and the side behind"
-            " the NAT has to begin.",
+            "A NAT is no fault. Keepalives have to come more often than the NAT forgets its mapping, and the side"
+            " behind the NAT has to begin.",
             found.frames,
             ("RFC 7296 §2.23", "RFC 3948 §4") if sa.version.startswith("2") else ("RFC 3947 §3.2", "RFC 3948 §4"),
             found.capture,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ipsecanalyze.capture.packet import Encapsulation
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.findings.case import Case, flow_subject, frames_of
 from ipsecanalyze.findings.diagnosis.delivery import lost_packets
@@ -34,6 +35,8 @@ def path_mtu(case: Case) -> Iterator[Finding]:
 def _refused(case: Case, flow: Flow, refused: list[tuple[int, str]]) -> Finding:
     mtus = sorted({int(found[1]) for _, text in refused if (found := _MTU.search(text))})
     mtu = f" of {mtus[0]:,} octets" if mtus else ""
+    all_of_them = len(refused) == flow.icmp_error_count
+    some = ("It says" if len(refused) == 1 else "They say") if all_of_them else f"{len(refused):,} of them say"
     largest = flow.sizes.maximum or 0
     return Finding(
         slug="path-mtu",
@@ -43,10 +46,10 @@ def _refused(case: Case, flow: Flow, refused: list[tuple[int, str]]) -> Finding:
         title=f"{flow.protocol} from {flow.source} to {flow.destination} is too large for a link on the way",
         explanation=(
             f"{count_of(flow.icmp_error_count, 'ICMP error')} about {flow.protocol} {spi_text(flow.spi)} from "
-            f"{flow.source} to {flow.destination}, {len(refused)} of which say that packets with DF set do not fit "
-            f"the MTU{mtu} of the next link, and were dropped. The flow's largest packets have {largest:,} octets "
-            "behind the IP header. Small packets pass (pings, logins) and large ones vanish, unless the gateway "
-            "heeds these messages and passes them on to the hosts."
+            f"{flow.source} to {flow.destination}. {some} that packets with DF set do not fit the MTU{mtu} of the next "
+            f"link, and were dropped. The flow's largest packets have {largest:,} octets behind the IP header. Small "
+            "packets pass (pings, logins) and large ones vanish, unless the gateway heeds these messages and passes "
+            "them on to the hosts."
         ),
         remedy=_remedy(flow, mtus[0] if mtus else None),
         frames=case.sure_frames(flow, (frame for frame, _ in refused)),
@@ -84,7 +87,10 @@ def _fragmented(case: Case, flow: Flow) -> Finding:
 
 
 def _remedy(flow: Flow, mtu: int | None) -> str:
-    example = f", here to {mtu - _OVERHEAD:,} or less" if mtu is not None and mtu > 2 * _OVERHEAD else ""
+    overhead = _OVERHEAD + (20 if ":" in flow.source else 0) + (0 if flow.encapsulation is Encapsulation.NONE else 8)
+    example = ""
+    if mtu is not None and mtu > 2 * overhead:
+        example = f", here to {mtu - overhead:,} or less ({mtu - overhead - 20:,} for IPv6 inside)"
     return (
         f"Clamp the TCP MSS of what goes into the tunnel at {flow.source} and {flow.destination}{example}, set the "
         "MTU of the tunnel interface to what the path carries less the overhead of ESP, and let ICMP "

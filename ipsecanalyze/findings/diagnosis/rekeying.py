@@ -59,8 +59,10 @@ def _opened(case: Case, sa: IkeSa) -> Iterator[Finding]:
     for refusal in guesses[:1]:
         yield _guessed(case, sa, refusal)
     failed = [refusal for refusal in found if refusal.is_rekey and refusal not in guesses]
-    if failed:
-        yield _failed(case, sa, failed)
+    for of_ike in (False, True):
+        same = [refusal for refusal in failed if refusal.is_of_ike is of_ike]
+        if same:
+            yield _failed(case, sa, same)
 
 
 def _guessed(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
@@ -96,13 +98,27 @@ def _failed(case: Case, sa: IkeSa, failed: list[Refusal]) -> Finding:
     _, offer = offered_children(first)
     group = _group(first.request)
     names = series(list(dict.fromkeys(refusal.notify.name for refusal in failed)))
-    is_first = first.earlier <= 1
-    if first.notify.type == _NO_ADDITIONAL:
+    is_first = first.earlier <= 1 and not first.is_of_ike
+    wanted = f" ({first.notify.data})" if first.notify.data else ""
+    if first.is_of_ike and first.notify.type != _NO_ADDITIONAL:
+        # An offer for an IKE SA always has a key exchange: this is no matter of PFS.
+        why = (
+            f"It is the IKE SA itself that was to be replaced, with a key exchange by {group or 'a group'}: {peer}"
+            + (
+                f" wants another group{wanted}."
+                if first.notify.type == _INVALID_KE
+                else " does not accept the algorithms that this IKE SA was made with, or the offer has changed."
+            )
+        )
+    elif first.notify.type == _NO_ADDITIONAL:
         why = f"{peer} does not allow a further Child SA in this IKE SA, so it cannot be replaced."
+    elif first.notify.type == _INVALID_KE:
+        asked = f"a key exchange of its own (PFS) with {group}" if group else "no key exchange of its own (no PFS)"
+        why = f"The request has {asked}, and {peer} wants {'another' if group else 'a'} group{wanted}."
     elif group:
         why = (
-            f"The request asks for a key exchange of its own (PFS) with {group}, and {peer} wants none or another group"
-            f"{' (' + first.notify.data + ')' if first.notify.type == _INVALID_KE and first.notify.data else ''}."
+            f"The request asks for a key exchange of its own (PFS) with {group}: most likely {peer} wants none or"
+            " another group."
         )
     else:
         why = f"The request has no key exchange of its own (no PFS): most likely {peer} demands one."
@@ -120,15 +136,31 @@ def _failed(case: Case, sa: IkeSa, failed: list[Refusal]) -> Finding:
         Severity.HIGH,
         Certainty.OBSERVED,
         sa.id,
-        f"{peer} refuses the rekeying of {asker}: {names}",
+        f"{peer} refuses the rekeying of {'the IKE SA by ' if first.is_of_ike else ''}{asker}: {names}",
         f"{f'{after} after {sa.id} was established, ' if after else ''}{peer} answered the request to rekey with"
         f" {first.notify.name} in frame {first.frame}, {count_of(len(failed), 'time')} in all. {asker} offered"
         f" {offer or 'what is not in the capture'}. {why}{when} When the lifetime is over, traffic stops.",
-        "Set the same PFS group for the Child SA on both sides, or none on both: in swanctl.conf the group at the"
-        " end of `esp_proposals`, in ipsec.conf `pfs=` and the group in `esp=`.",
+        _remedy(first),
         place_in.frames,
         ("RFC 7296 §1.3", "RFC 7296 §2.17") if sa.version.startswith("2") else ("RFC 2409 §5.5",),
         place_in.capture,
+    )
+
+
+def _remedy(refusal: Refusal) -> str:
+    if refusal.notify.type == _NO_ADDITIONAL:
+        return (
+            f"See why {refusal.refuser} allows no more: it may allow no rekeying at all, and wants the IKE SA to be"
+            " made anew before the lifetime is over (reauthentication)."
+        )
+    if refusal.is_of_ike:
+        return (
+            "Make the IKE proposals of both sides the same (`proposals` in swanctl.conf, `ike=` in ipsec.conf): the"
+            " side that asks now may offer other suites than when it was asked."
+        )
+    return (
+        "Set the same PFS group for the Child SA on both sides, or none on both: in swanctl.conf the group at the"
+        " end of `esp_proposals`, in ipsec.conf `pfs=` and the group in `esp=`."
     )
 
 

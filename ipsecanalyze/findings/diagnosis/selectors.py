@@ -76,6 +76,21 @@ def _refused(case: Case, sa: IkeSa, refusal: Refusal) -> Finding:
         else f" What {peer} would accept is not in the capture: it does not say so in its answer."
     )
     found = place(case, sa, refusal.frames)
+    if refusal.notify.type == _SINGLE_PAIR and sa.version.startswith("2"):
+        return Finding(
+            "ts-unacceptable",
+            Severity.HIGH,
+            Certainty.OBSERVED,
+            sa.id,
+            f"{peer} wants a Child SA for a single pair of addresses, not for {mine} with {theirs}",
+            f"{asker} asked for traffic between {mine} (its side) and {theirs} (the side of {peer}), and {peer}"
+            f" answered {refusal.notify.name} in frame {refusal.frame}: it makes Child SAs only for one address"
+            f" with one other, an SA for each pair.{known if elsewhere else ''}",
+            f"Let {asker} ask for one pair of addresses at a time, or let {peer} accept whole networks.",
+            found.frames,
+            ("RFC 7296 §2.9",),
+            found.capture,
+        )
     return Finding(
         "ts-unacceptable",
         Severity.HIGH,
@@ -156,8 +171,8 @@ def _narrowed(sa: IkeSa, request: MessageRecord, response: MessageRecord, lost: 
         else ""
     )
     words = [
-        f"{'its own side' if kind == _TS_I else f'the side of {peer}'} {_text(_selectors(request, kind))}, was given"
-        f" {_text(_selectors(response, kind))}"
+        f"{_text(_selectors(request, kind))} on {'its own side' if kind == _TS_I else f'the side of {peer}'} and was"
+        f" given {_text(_selectors(response, kind))}"
         for kind in lost
     ]
     found = place_of((request, response))
@@ -167,8 +182,8 @@ def _narrowed(sa: IkeSa, request: MessageRecord, response: MessageRecord, lost: 
         Certainty.OBSERVED,
         sa.id,
         f"{peer} gave {asker} less than the traffic selectors that it asked for",
-        f"{asker} asked for {'; for '.join(words)}.{more} The tunnel works for what was given; packets for the rest are"
-        " not protected by it, or dropped."
+        f"{asker} asked for {', and for '.join(words)}.{more} The tunnel works for what was given; packets for the rest"
+        " are not protected by it, or dropped."
         + (
             " Clients that are assigned an address ask for everything, so this is as it should be." if is_client else ""
         ),

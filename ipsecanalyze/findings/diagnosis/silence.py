@@ -7,6 +7,7 @@ a peer that died. One silence gives one finding.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,7 @@ from ipsecanalyze.findings.words import span
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import Exchange, IkeSa, MessageRecord, Mode, Peer, State
 
-__all__ = ["unanswered"]
+__all__ = ["not_continued", "unanswered"]
 
 _AUTH = int(ikev2.ExchangeType.IKE_AUTH)
 _LATER = frozenset((int(ikev2.ExchangeType.CREATE_CHILD_SA), int(ikev2.ExchangeType.INFORMATIONAL)))
@@ -35,6 +36,8 @@ _PATIENCE_NS = 2_000_000_000
 _LEAST_SENT = 2
 #: What is sent again so soon after is a copy (a mirror port), or a fragment of the same message.
 _APART_NS = 50_000_000
+#: An initiator goes on at once after an answer; so long without that, and with so many of them it is a flood.
+_GOES_ON_NS, _FLOOD = 4_000_000_000, 10
 #: A peer counts as dead after so many transmissions.
 _DEAD_SENT = 3
 #: Octets of IP from which on a path with tunnels or PPPoE is likely to need fragments.
@@ -130,6 +133,49 @@ def unanswered(case: Case) -> Iterator[Finding]:
         found = _explain(silence, peers)
         if found is not None:
             yield found
+
+
+@told_once
+def not_continued(case: Case) -> Iterator[Finding]:
+    """Seen from behind the block: the first exchange came through, and what has to go to port 4500 never comes."""
+    stopped = [sa for sa in case.ike_sas if _stops_at_4500(sa)]
+    responders = Counter(sa.responder.address for sa in stopped)
+    for sa in stopped:
+        if responders[sa.responder.address] >= _FLOOD:
+            continue  # `flood.py`
+        records = case.messages_of(sa)
+        last = records[-1] if records else None
+        if last is None or last.from_initiator is not False:
+            continue
+        waited = _waited(case, last.datagram.capture, last.datagram.time_ns)
+        if waited < _GOES_ON_NS:
+            continue
+        asker, peer = sa.initiator.address, sa.responder.address
+        found = place_of(records)
+        yield Finding(
+            "nat-t-blocked",
+            Severity.HIGH if case.next_established(sa) is None else Severity.MEDIUM,
+            Certainty.INFERRED,
+            sa.id,
+            f"{asker} does not go on with {peer} where it has to move to UDP port 4500",
+            f"{peer} answered the messages on port {sa.responder.port}, which show a NAT, and nothing of {asker}"
+            f" followed in the {span(waited)} until the end of the capture. Because of the NAT its next message goes to"
+            f" UDP port 4500: most likely that port is blocked between {asker} and this capture point. It may also have"
+            f" given up, or not have liked the answer.{fallen_back(case, sa)}",
+            f"Let UDP port 4500 through in both directions between {asker} and {peer}, and check with a capture at"
+            f" {asker} whether it sends to that port.",
+            found.frames,
+            ("RFC 7296 §2.23",) if sa.version.startswith("2") else ("RFC 3947 §4",),
+            found.capture,
+        )
+
+
+def _stops_at_4500(sa: IkeSa) -> bool:
+    if sa.state is not State.HALF_OPEN or sa.started_late or not sa.chosen or sa.retransmissions or sa.icmp_errors:
+        return False
+    if sa.encapsulation is not Encapsulation.NONE or not (sa.initiator.behind_nat or sa.responder.behind_nat):
+        return False
+    return all(exchange.exchange_type in _INITIAL | _PHASE_1 for exchange in sa.exchanges)
 
 
 def _explain(silence: _Silence, peers: _Peers) -> Finding | None:
@@ -326,7 +372,8 @@ def _fragments_lost(silence: _Silence) -> Finding:
         "fragments-lost",
         Severity.HIGH,
         Certainty.INFERRED,
-        f"{silence.name} of {silence.asker.address} ({silence.octets} octets) does not get through in fragments",
+        f"{silence.name} of {silence.asker.address} ({silence.octets} octets) does not get through"
+        + (" in fragments" if missing or silence.ip_fragments > 1 else ": it is large"),
         why,
         remedy,
         "RFC 7383 §1",
