@@ -93,7 +93,8 @@ def _is_capture(path: Path) -> bool:
     from ipsecanalyze import CaptureError, open_capture
 
     try:
-        next(iter(open_capture(path)), None)
+        with open_capture(path) as reader:
+            next(iter(reader), None)
     except CaptureError:
         return False
     except OSError:

@@ -62,7 +62,7 @@ class SarifReport:
 def _result(finding: FindingEntry, rules: list[str], paths: list[str]) -> dict[str, Any]:
     path = paths[finding["capture"]] if paths else "-"
     # SARIF knows lines and octets of files, not frames: these are named in the message and among the properties.
-    location = {"physicalLocation": {"artifactLocation": {"uri": quote(path.encode("utf-8", "surrogateescape"))}}}
+    location = {"physicalLocation": {"artifactLocation": {"uri": _uri(path)}}}
     frames = ", ".join(map(str, finding["frames"]))
     text = f"{finding['title']}. {finding['explanation']} {finding['remedy']}"
     return {
@@ -73,3 +73,12 @@ def _result(finding: FindingEntry, rules: list[str], paths: list[str]) -> dict[s
         "locations": [{**location, "logicalLocations": [{"name": finding["subject"], "kind": "resource"}]}],
         "properties": {key: finding[key] for key in ("severity", "certainty", "subject", "frames", "references")},
     }
+
+
+def _uri(path: str) -> str:
+    """A path as a URI, or as a reference relative to where the command ran (RFC 3986)."""
+    octets = path.encode("utf-8", "surrogateescape")
+    if path.startswith("/"):
+        # Two slashes at the beginning of a reference would make its first folder a host.
+        return "file:///" + quote(octets.lstrip(b"/"))
+    return quote(octets)
