@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import control, keys, steps, wires
 from .addressing import Plan, Subnet, draw_subnet
+from .capture import Recording, recording
 from .credentials import Credentials
 from .dataplane import DataPlane, choose_plane, probe
 from .engine import Engine, Output, connect
@@ -146,6 +147,18 @@ class Lab:
             return Tap(f"{network} bridge", container, f"br-{str(found.id)[:12]}", method)
         device = device_of(self.engine, container, self.plan.address(node, network, "ipv4"), method)
         return Tap(f"{node} {network}", container, device, method)
+
+    @contextmanager
+    def capture(
+        self, path: str | Path, places: Sequence[tuple[str, str]], *, method: str = "", comment: str = ""
+    ) -> Iterator[Recording]:
+        """Capture into a pcapng what nodes see of networks, for as long as the context lasts.
+
+        `places`: (node, network), as in `[("moon", "wan"), ("moon", "lan-a")]`; when the context begins, all listen.
+        """
+        taps = [self.tap(node, network, method) for node, network in places]
+        with Path(path).open("wb") as stream, recording(self.engine, taps, stream, comment, self.image) as one:
+            yield one
 
     def collect_keys(self, folder: Path) -> list[Path]:
         """Write all sources of keys into a folder; returns the files."""

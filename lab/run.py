@@ -24,7 +24,7 @@ from ipsecanalyze.opening.esp import decrypt
 from ipsecanalyze.report.ladder import ladder_text
 
 from .bundle import Bundle, facts_of_host
-from .capture import Recording, recording
+from .capture import Recording
 from .compare import Comparison, Selector, compare, lan_packets
 from .dataplane import DataPlane, probe, why_not
 from .engine import Engine, connect
@@ -146,10 +146,9 @@ def _happen(lab: Lab, bundle: Bundle, method: str, tell: Callable[[str], None]) 
     with ExitStack() as stack:
         recordings = []
         for name, places in _capture_places(lab).items():
-            taps = [lab.tap(node, network, method) for node, network in places]
-            stream = stack.enter_context(bundle.capture(name).open("wb"))
             comment = f"{lab.scenario.title}; lab {lab.id}, {name} side of {places[0][0]}"
-            recordings.append(stack.enter_context(recording(lab.engine, taps, stream, comment, lab.image)))
+            capture = lab.capture(bundle.capture(name), places, method=method, comment=comment)
+            recordings.append(stack.enter_context(capture))
         tell("capturing on " + ", ".join(tap.label for one in recordings for tap in one.taps))
         for step in lab.scenario.steps:
             result = lab.perform(step)

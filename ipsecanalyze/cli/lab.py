@@ -121,11 +121,10 @@ def image(bootstrap: bool, rebuild: bool, implementation: str, quiet: bool) -> i
     from ipsecanalyze.lab import image as images
 
     engine, tell = _connect(), _teller(quiet)
-    with _orderly():
-        if bootstrap and (rebuild or not images.has_image(engine, images.BOOTSTRAPPED)):
-            images.bootstrap(engine, tell)
-        make = images.build_image if rebuild else images.ensure_image
-        click.echo(make(engine, tell, implementation))
+    if bootstrap and (rebuild or not images.has_image(engine, images.BOOTSTRAPPED)):
+        images.bootstrap(engine, tell)
+    make = images.build_image if rebuild else images.ensure_image
+    click.echo(make(engine, tell, implementation))
     return DONE
 
 
@@ -160,11 +159,9 @@ def run(
     if method == "host":
         raise UsageError("a run captures inside namespaces: nsenter or sidecar")
     engine, tell = _connect(), _teller(quiet)
-    with _orderly():
-        plane = probe(engine, ensure_image(engine, tell))
-        how = {"folder": output, "engine": engine, "plane": plane, "method": method or "", "wired": wired, "tell": tell}
-        codes = [_run_one(name, how, skips=all_of_them) for name in names]
-    return max(codes)
+    plane = probe(engine, ensure_image(engine, tell))
+    how = {"folder": output, "engine": engine, "plane": plane, "method": method or "", "wired": wired, "tell": tell}
+    return max([_run_one(name, how, skips=all_of_them) for name in names])
 
 
 def _run_one(name: str, how: dict[str, Any], *, skips: bool) -> int:
@@ -205,8 +202,7 @@ def up(scenario: str, hours: int, wired: bool, quiet: bool) -> int:
 
     settings: dict[str, Any] = {"seconds": hours * 3600, "attended": False, "wired": wired, "tell": _teller(quiet)}
     lab = Lab(scenario, engine=_connect(), **settings)
-    with _orderly():
-        lab.up()
+    lab.up()
     click.echo(lab.id)
     if not quiet:
         for node in lab.scenario.topology.nodes:
@@ -291,7 +287,7 @@ def capture(
     container = find_container(engine, name)
     taps = taps_of(engine, container, interfaces or ("any",), method or "", filter_text)
     image = image_name() if has_image(engine, image_name()) else None
-    with _orderly(), _capture_output(output) as stream:
+    with _as_interrupt(), _capture_output(output) as stream:
         comment = f"captured in container {container.name}"
         with recording(engine, taps, stream, comment, image) as one:
             tell(f"listening on {', '.join(tap.label for tap in taps)} by {taps[0].method}; Ctrl-C ends it")
@@ -437,8 +433,8 @@ def _teller(quiet: bool) -> Callable[[str], None]:
 
 
 @contextmanager
-def _orderly() -> Iterator[None]:
-    """SIGTERM ends it as Ctrl-C does: with everything taken down."""
+def _as_interrupt() -> Iterator[None]:
+    """SIGTERM ends a capture as Ctrl-C does: complete, and well. (In scripts, jobs in the background ignore SIGINT.)"""
     usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -144,6 +144,11 @@ def test_wired_run(engine: Any, plane: DataPlane, tmp_path: Path) -> None:
     assert run.proved, "\n".join(check.text for check in run.checks if not check.passed)
 
 
+def test_a_run_captured_by_sidecars(engine: Any, plane: DataPlane, tmp_path: Path) -> None:
+    run = run_scenario("esp-aes-gcm", folder=tmp_path, engine=engine, plane=plane, method="sidecar")
+    assert run.proved, "\n".join(check.text for check in run.checks if not check.passed)
+
+
 def test_no_privileges_and_no_secrets_in_inspect(engine: Any, lab: Lab) -> None:
     conf = lab.run("moon", "cat", "/etc/swanctl/swanctl.conf").text
     (secret,) = re.findall(r"secret = 0s(\S+)", conf)
@@ -207,7 +212,8 @@ def test_capture_of_a_foreign_container_into_a_pipe(engine: Any, image: str, met
         assert b"0 dropped by the kernel" in done.stderr
     finally:
         foreign.remove(force=True)
-    assert not [one for one in engine.client.containers.list(all=True) if one.name.endswith(foreign.id)]
+    everything = engine.client.containers.list(all=True, ignore_removed=True)
+    assert not [one for one in everything if one.attrs["HostConfig"]["NetworkMode"] == f"container:{foreign.id}"]
 
 
 def test_capture_ends_when_nobody_reads_on(lab: Lab) -> None:
@@ -224,7 +230,7 @@ def test_capture_ends_when_nobody_reads_on(lab: Lab) -> None:
         one.stderr.read()
 
 
-def test_capture_ends_at_interrupt_and_is_complete(engine: Any, lab: Lab, tmp_path: Path) -> None:
+def test_capture_ends_at_a_signal_and_is_complete(engine: Any, lab: Lab, tmp_path: Path) -> None:
     path = tmp_path / "both.pcapng"
     command = [*COMMAND, "capture", lab.container_name("moon"), "-i", "wan", "-i", "lan-a", "-w", str(path)]
     environment = os.environ | {"SUDO_UID": "1234", "SUDO_GID": "1234"}
@@ -233,7 +239,7 @@ def test_capture_ends_at_interrupt_and_is_complete(engine: Any, lab: Lab, tmp_pa
         assert b"listening" in one.stderr.readline()
         lab.perform(Step("initiate"))
         lab.perform(Step("ping", "alice", "bob", count=5))
-        one.send_signal(signal.SIGINT)
+        one.send_signal(signal.SIGTERM)
         words = one.stderr.read()
         assert one.wait() == 0
     assert words.count(b"0 dropped by the kernel") == 2
@@ -257,8 +263,18 @@ def test_run_leaves_files_of_the_invoking_user(tmp_path: Path, image: str) -> No
     assert {path.stat().st_uid for path in files} == {1234}
 
 
-@pytest.mark.parametrize("until", ["", "is up", "capturing on", "established"])
-def test_interrupt_at_any_stage_leaves_nothing(engine: Any, image: str, until: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("until", "number", "code"),
+    [
+        ("", signal.SIGINT, 130),
+        ("is up", signal.SIGINT, 130),
+        ("capturing on", signal.SIGTERM, 143),
+        ("established", signal.SIGINT, 130),
+    ],
+)
+def test_interrupt_at_any_stage_leaves_nothing(
+    engine: Any, image: str, until: str, number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     command = [*COMMAND, "run", "ikev2-psk", "-o", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as one:
         assert one.stderr is not None
@@ -268,9 +284,9 @@ def test_interrupt_at_any_stage_leaves_nothing(engine: Any, image: str, until: s
                     break
         else:
             assert eventually(lambda: bool(made_by(engine, one.pid)))
-        one.send_signal(signal.SIGINT)
+        one.send_signal(number)
         one.stderr.read()
-        assert one.wait() == 130
+        assert one.wait() == code
     assert not made_by(engine, one.pid)
 
 
