@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipsecanalyze.findings import Severity
+from ipsecanalyze.findings import Finding, Severity
 from ipsecanalyze.findings.audit.groups import curve, fault_of, modp_prime, public_octets
 from ipsecanalyze.findings.audit.walk import encrypted_octets, values_of
 from ipsecanalyze.ike.payloads import KePayload
@@ -240,3 +241,43 @@ def test_a_flood_stays_linear() -> None:
     found = audited(case)
     assert perf_counter() - began < 5
     assert len(found["reused-public-value"]) == 101
+
+
+def again(wire: Wire, *, source: str = HERE, after_ms: float = 500, answer_spi: int = 99) -> dict[str, list[Finding]]:
+    """The request once more, answered with another SPI, as by a cluster or a responder that began anew."""
+    request, answer = wire.sent[:2]
+    octets = bytearray(answer.payload)
+    octets[8:16] = answer_spi.to_bytes(8)
+    wire.send(request.payload, source, THERE, after_ms=after_ms)
+    wire.send(bytes(octets[:-1]) + b"\7", THERE, source)
+    return audited(wire.case())
+
+
+@pytest.mark.parametrize("source", [HERE, "203.0.113.9"], ids=["sent again", "seen behind a NAT too"])
+def test_one_message_that_comes_again_reuses_nothing_of_its_sender(source: str) -> None:
+    wire = Wire()
+    wire.init(1, spis=(5, 6))
+    found = again(wire, source=source)
+    senders = [
+        one.explanation.split(" sent ")[0] for slug in ("nonce-reuse", "reused-public-value") for one in found[slug]
+    ]
+    assert senders == [THERE, THERE]  # whose two answers differ, and have the same values
+    assert "predictable-spi" not in found
+
+
+def test_a_message_that_comes_an_hour_later_was_recorded() -> None:
+    wire = Wire()
+    wire.init(1, spis=(5, 6))
+    found = again(wire, source="203.0.113.9", after_ms=3_600_000)
+    assert any(one.explanation.startswith(HERE) for one in found["nonce-reuse"])
+
+
+def test_mirrored_and_resent_messages_reuse_nothing() -> None:
+    for gap_ns in (0, 1_000, 3_000_000_000):
+        wire = Wire()
+        wire.auth(wire.init(1))
+        twice = [replace(one, time_ns=one.time_ns + gap) for one in wire.sent for gap in (0, gap_ns)]
+        twice.sort(key=lambda one: one.time_ns)
+        wire.sent = [replace(one, frame=frame) for frame, one in enumerate(twice, 1)]
+        found = audited(wire.case())
+        assert not found.keys() & {"nonce-reuse", "reused-public-value", "predictable-spi", "iv-reuse", "amplification"}

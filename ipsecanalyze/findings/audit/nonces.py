@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.profile import Profile
-from ipsecanalyze.findings.audit.walk import Values, values_of
+from ipsecanalyze.findings.audit.walk import Values, is_same_message, values_of
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.sa.records import IkeSa
@@ -56,7 +56,9 @@ def nonces(case: Case, profile: Profile) -> Iterator[Finding]:
                     seen[hash(nonce)] = values
                 continue
             same_side = before.record.from_initiator is values.record.from_initiator
-            if nonce not in before.nonces or (before.sa.id == values.sa.id and same_side):
+            if nonce not in before.nonces or is_same_message(before.record, values.record):
+                continue
+            if before.sa.id == values.sa.id and same_side:
                 # The same IKE SA begins anew with a cookie, or with another group.
                 continue
             publics = {data for _, data in before.publics} & {data for _, data in values.publics}

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from ipsecanalyze.findings.audit.gather import Gathering, Group
 from ipsecanalyze.findings.audit.groups import fault_of, public_octets
 from ipsecanalyze.findings.audit.profile import Profile
-from ipsecanalyze.findings.audit.walk import Values, values_of
+from ipsecanalyze.findings.audit.walk import Values, is_same_message, values_of
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.registry.ikev2 import KeyExchange
@@ -57,7 +57,7 @@ def public_values(case: Case, profile: Profile) -> Iterator[Finding]:
                 if len(seen) < _REMEMBERED:
                     seen[hash(value)] = values
                 continue
-            if value not in (data for _, data in before.publics):
+            if value not in (data for _, data in before.publics) or is_same_message(before.record, values.record):
                 continue
             reuse = _Reuse(before, values, group)
             places = (before.record.datagram.capture, before.record.datagram.frame), spot

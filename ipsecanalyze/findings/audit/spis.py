@@ -10,6 +10,7 @@ from typing import Final
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.findings.audit.gather import MOST_GROUPS
 from ipsecanalyze.findings.audit.profile import Profile
+from ipsecanalyze.findings.audit.walk import is_same_message
 from ipsecanalyze.findings.case import Case, frames_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.sa.records import IkeSa
@@ -32,7 +33,8 @@ def predictable_spi(case: Case, profile: Profile) -> Iterator[Finding]:
     for sa in case.ike_sas:
         for peer in (sa.initiator, sa.responder):
             if peer.spi:
-                if peer.spi in chosen[peer.address]:
+                before = chosen[peer.address].get(peer.spi)
+                if before is not None and not (peer is sa.initiator and _is_same_beginning(case, before, sa)):
                     repeated[peer.address, peer.spi].append(sa)
                 chosen[peer.address].setdefault(peer.spi, sa)
     for address, spis in chosen.items():
@@ -48,6 +50,14 @@ def predictable_spi(case: Case, profile: Profile) -> Iterator[Finding]:
     for address, flows in towards.items():
         if _is_counting(list(flows), _STEP_ESP):
             yield _counting_esp(address, list(flows.items()))
+
+
+def _is_same_beginning(case: Case, one: IkeSa, other: IkeSa) -> bool:
+    """Whether two IKE SAs begin with the same message, which was answered twice."""
+    first, second = case.messages_of(one), case.messages_of(other)
+    # The second answer to a message that was sent again makes an IKE SA that begins with it.
+    is_answer = bool(second) and second[0].from_initiator is False
+    return is_answer or (bool(first and second) and is_same_message(first[0], second[0]))
 
 
 def _is_counting(numbers: Sequence[int], step: int) -> bool:

@@ -12,10 +12,12 @@ from typing import Final, NamedTuple
 from ipsecanalyze.ike.payloads import KePayload, NoncePayload
 from ipsecanalyze.sa.records import IkeSa, MessageRecord
 
-__all__ = ["Values", "clear_payloads", "encrypted_octets", "values_of"]
+__all__ = ["Values", "clear_payloads", "encrypted_octets", "is_same_message", "values_of"]
 
 _HEADER: Final = 28
 _PAYLOADS: Final = 64
+#: How long a message may be sent again.
+_AGAIN_NS: Final = 600_000_000_000
 #: Payload types of (KE, Nonce), by major version.
 _TYPES: Final = {1: (4, 10), 2: (34, 40)}
 _SK, _SKF = 46, 53
@@ -52,6 +54,14 @@ def values_of(messages: Iterable[MessageRecord]) -> Iterator[Values]:
                 nonces.append(payload.data)
         if publics or nonces:
             yield Values(record, sa, tuple(publics), tuple(nonces))
+
+
+def is_same_message(one: MessageRecord, other: MessageRecord) -> bool:
+    """Whether a message is another one that came again: sent again to a responder that answers with another SPI, or
+    captured in front of a NAT and behind it. Later ones are no retransmissions.
+    """
+    first, second = one.datagram, other.datagram
+    return first.payload == second.payload and abs(first.time_ns - second.time_ns) <= _AGAIN_NS
 
 
 def _group_v1(sa: IkeSa) -> int | None:
