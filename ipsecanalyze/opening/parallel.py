@@ -69,7 +69,9 @@ def open_pieces(
     progress: Callable[[int], None],
 ) -> bool:
     """Open a capture with so many processes; False where that cannot be: nothing is changed then."""
-    if opening.lanes or os.name != "posix" or not sys.executable or not _suits(path, ring):
+    if opening.lanes or os.name != "posix" or not _suits(path, ring):
+        return False
+    if not sys.executable or getattr(sys, "frozen", False):  # no interpreter that could be started
         return False
     out.flush()
     size = PIECE + PER_KEY * len(ring.esp)

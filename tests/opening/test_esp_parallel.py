@@ -330,3 +330,14 @@ def test_streams_without_a_buffer(tmp_path: Path, small_pieces: list[bool], jobs
     assert bytes(out.octets) == run(path, ring, 1)[0]
     with pytest.raises(BlockingIOError):
         write_inner([path], ring, Unbuffered(20_000), jobs=jobs)
+
+
+@pytest.mark.parametrize(("name", "value"), [("executable", ""), ("frozen", True)])
+def test_no_interpreter_to_start(
+    tmp_path: Path, small_pieces: list[bool], monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    """Python inside of another program: what stands in `sys.executable` may be that program."""
+    monkeypatch.setattr(sys, name, value, raising=False)
+    path, ring = esp(tmp_path / "a.pcap")
+    assert run(path, ring, 2) == run(path, ring, 1)
+    assert small_pieces == [False]
