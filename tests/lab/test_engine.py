@@ -171,3 +171,17 @@ def test_no_engine_is_told_with_what_to_do(monkeypatch, error: Exception, slug: 
     findings = list(examine())
     assert [one.topic for one in findings] == ["machine", "docker"]
     assert findings[-1].good is False
+
+
+def test_without_tcpdump_a_sidecar_captures(monkeypatch) -> None:
+    from ipsecanalyze.lab import tap
+
+    monkeypatch.setattr(tap.shutil, "which", lambda _: None)
+    container: Any = SimpleNamespace(name="moon", attrs={"NetworkSettings": {"SandboxKey": "/"}})
+    assert tap.choose_method(container) == "sidecar"
+    one = tap.Tap("moon wan", container, "eth0", "nsenter")
+    with pytest.raises(LabError, match="apt install tcpdump") as caught:
+        tap.open_stream(paper([], []), one, None)
+    assert caught.value.slug == "missing-tool"
+    with pytest.raises(LabError, match="needs the lab's image"):
+        tap.open_stream(paper([], []), tap.Tap("moon wan", container, "eth0", "sidecar"), None)
