@@ -70,7 +70,7 @@ def command(
     from ipsecanalyze.documents import audit_document
     from ipsecanalyze.findings.gateways import gateways_of
 
-    document = audit_document(judged, gateways_of(cases), standard)
+    document = audit_document(judged, gateways_of(cases, standard), standard)
     write_document(document, reporter_of(format_name, _text), output)
     return exit_code((finding for _, findings in judged for finding in findings), fail_on, code)
 

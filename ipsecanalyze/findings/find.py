@@ -15,10 +15,11 @@ from ipsecanalyze.findings.diagnosis.quality import defects_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.rule import Rule
 
-__all__ = ["MOST_PER_SLUG", "audit", "diagnose", "in_order"]
+__all__ = ["MOST_PER_SLUG", "audit", "audit_uncut", "diagnose", "in_order", "is_cut"]
 
 #: Findings of one slug that are kept: a flood must not drown the rest.
 MOST_PER_SLUG = 100
+_MORE = " more"
 
 
 def diagnose(case: Case) -> list[Finding]:
@@ -29,8 +30,19 @@ def diagnose(case: Case) -> list[Finding]:
 
 def audit(case: Case, profile: Profile) -> list[Finding]:
     """What is weak by the standards of a profile; worst first."""
+    return in_order(audit_uncut(case, profile))
+
+
+def audit_uncut(case: Case, profile: Profile) -> Iterator[Finding]:
+    """All that `audit` finds, before those of one slug that are too many are cut off."""
     _find_defects(case)
-    return in_order(finding for rule in AUDIT for finding in _as_sure_as(case, rule, _looked(case, rule, profile)))
+    for rule in AUDIT:
+        yield from _as_sure_as(case, rule, _looked(case, rule, profile))
+
+
+def is_cut(findings: Iterable[Finding]) -> bool:
+    """Whether `in_order` has left findings out."""
+    return any(finding.subject.endswith(_MORE) for finding in findings)
 
 
 def _find_defects(case: Case) -> None:
@@ -84,7 +96,7 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
             kept.append(
                 replace(
                     following,
-                    subject=f"{more:,} more",
+                    subject=f"{more:,}{_MORE}",
                     title=f"{following.title}: {more:,} more like this",
                     explanation=(
                         f"{counts[slug]:,} findings of this kind; the worst {MOST_PER_SLUG} are told one by one."

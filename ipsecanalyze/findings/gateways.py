@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ipsecanalyze.findings.audit.grade import Grade, grade
+from ipsecanalyze.findings.audit.profile import Profile
 from ipsecanalyze.findings.case import Case, flow_subject
+from ipsecanalyze.findings.find import audit_uncut, is_cut
 from ipsecanalyze.findings.model import Finding, Severity
 
 __all__ = ["Gateway", "gateways_of"]
@@ -40,10 +42,15 @@ class Gateway:
         return max(self.findings, key=lambda finding: finding.severity.rank).slug if self.findings else None
 
 
-def gateways_of(judged: Iterable[tuple[Case, Sequence[Finding]]]) -> list[Gateway]:
-    """The gateways of some sites, in order of appearance: who answered, was answered, or sent ESP or AH."""
+def gateways_of(judged: Iterable[tuple[Case, Sequence[Finding]]], profile: Profile | None = None) -> list[Gateway]:
+    """The gateways of some sites, in order of appearance: who answered, was answered, or sent ESP or AH.
+
+    Where findings were cut off because of their number, those of the profile are looked for once more, uncut: the
+    grade of a gateway must not depend on how many others there are.
+    """
     gateways: dict[str, Gateway] = {}
-    for case, findings in judged:
+    for case, shown in judged:
+        findings = list(audit_uncut(case, profile)) if profile is not None and is_cut(shown) else shown
         peers = _peers(case)
         for sa in case.ike_sas:
             if not sa.responder.spi and not sa.chosen:

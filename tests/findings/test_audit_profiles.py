@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
 
+from ipsecanalyze._fast.contract import CaptureFacts
 from ipsecanalyze.errors import UsageError
 from ipsecanalyze.findings import Severity
 from ipsecanalyze.findings.audit.grade import grade
 from ipsecanalyze.findings.audit.profile import TABLES, Status, load_profile, profile_names
 from ipsecanalyze.findings.audit.verdict import severity_of, year_of
+from ipsecanalyze.findings.find import audit
+from ipsecanalyze.findings.gateways import gateways_of
 from ipsecanalyze.findings.model import Certainty, Finding
 from ipsecanalyze.registry import ikev1, ikev2
+
+sys.path.insert(0, str(Path(__file__).parent))
+from audit_made import Wire, proposal
 
 REGISTRIES = {
     "encryption": (*ikev2.Encr.__members__, *ikev1.Phase1Encryption.__members__),
@@ -108,3 +117,21 @@ def test_grades() -> None:
     assert grade([high, high]) == "D"
     assert grade([high, finding(Severity.HIGH, "weak-prf")]) == "E"
     assert grade([critical]) == "F"
+
+
+def test_grades_of_many_gateways_are_not_cut_off() -> None:
+    """A concentrator with 150 peers: the last one's DES counts as that of the first."""
+    offer = proposal((1, 2), (2, 5), (3, 12), (4, 14))
+    wire = Wire()
+    for number in range(150):
+        value = b"\x55" * 255 + bytes((number,))
+        wire.init(number, offer=offer, group=14, here=f"203.0.113.{number}", publics=(value, b"\x56" + value[1:]))
+    case = wire.case()
+    case.captures = [CaptureFacts("made.pcap")]
+    profile = load_profile()
+    shown = audit(case, profile)
+    gateways = gateways_of([(case, shown)], profile)
+    assert len(gateways) == 151
+    assert {one.grade for one in gateways} == {"F"}
+    (last,) = (one for one in gateways if one.address == "203.0.113.149")
+    assert last.findings[0].frames

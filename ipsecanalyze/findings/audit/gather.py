@@ -12,10 +12,12 @@ from typing import Generic, TypeVar
 from ipsecanalyze.findings.audit.negotiated import Spot
 from ipsecanalyze.findings.model import MOST_FRAMES, Finding
 
-__all__ = ["MOST_GROUPS", "Gathering", "Group"]
+__all__ = ["MOST_GROUPS", "MOST_MADE", "Gathering", "Group"]
 
-#: Groups whose evidence is looked for: more findings of a slug are counted only.
+#: Groups whose evidence is looked for as long as a finding can show more; of further ones, that of the first member.
 MOST_GROUPS = 128
+#: Groups that findings are made of: more are counted only. Gateways are graded by them (`gateways.py`).
+MOST_MADE = 4_096
 _T = TypeVar("_T")
 
 
@@ -61,15 +63,16 @@ class Gathering(Generic[_T]):
         group.count += 1
         if len(group.subjects) < MOST_FRAMES and subject not in group.subjects:
             group.subjects.append(subject)
-        if len(self._groups) <= MOST_GROUPS and len(group.spots) < MOST_FRAMES:
+        is_wanted = len(self._groups) <= MOST_GROUPS or (group.count == 1 and len(self._groups) <= MOST_MADE)
+        if is_wanted and len(group.spots) < MOST_FRAMES:
             group.spots += [spot for find in where if (spot := find()) is not None]
         return group
 
     def findings(self, make: Callable[[Group[_T]], Finding]) -> Iterator[Finding]:
-        """A finding for each group; behind those that are shown the last one again, as the rest are only counted."""
+        """A finding for each group; behind those that are made the last one again, as the rest are only counted."""
         last: Finding | None = None
         for number, group in enumerate(self._groups.values()):
-            if last is None or number < MOST_GROUPS:
+            if last is None or number < MOST_MADE:
                 last = make(group)
             yield last
 
