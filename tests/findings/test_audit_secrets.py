@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ipsecanalyze
@@ -19,6 +19,7 @@ from ipsecanalyze.cli import main
 from ipsecanalyze.crypto.material import EspKeys, Psk
 from ipsecanalyze.esp.opened import FlowOpening
 from ipsecanalyze.findings import Certainty, Finding, Severity
+from ipsecanalyze.findings.audit.profile import profile_names
 from ipsecanalyze.findings.audit.psk_hash import psk_hashes
 from ipsecanalyze.findings.audit.secrets import strength_of_psk
 from ipsecanalyze.findings.audit.spis import _is_counting
@@ -28,7 +29,7 @@ from ipsecanalyze.keys import KeyRing
 from ipsecanalyze.sa.records import Algorithm, ChildSa
 
 sys.path.insert(0, str(Path(__file__).parent))
-from audit_made import HERE, SA_V1, START_NS, THERE, Wire, audited, message, proposal, proposal_v1
+from audit_made import HERE, SA_V1, START_NS, THERE, Wire, audited, message, notify, proposal, proposal_v1
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 
@@ -291,3 +292,34 @@ def test_cut_messages_give_no_hash() -> None:
     assert line.count(":") == 8
     wire.sent[1] = replace(wire.sent[1], payload=wire.sent[1].payload[:-30])
     assert not list(psk_hashes(wire.case()))
+
+
+# Whatever comes
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_damaged_conversations_break_no_rule(draw: random.Random) -> None:
+    """A rule that fails is a notice of the case; there must be none."""
+    wire = Wire()
+    spis = wire.init(1, extra=(notify(16390, b"c" * 20), (43, b"strongSwan"), (38, b"\x04" + b"x" * 20)))
+    wire.auth(spis)
+    for number in range(3):
+        wire.send(message(*spis, 37, 0x08, number + 2, (46, b"%016d" % number + bytes(80))), HERE, THERE)
+    suite = proposal_v1((1, 7), (14, 256), (2, 4), (3, 1), (4, 14))
+    rest = (4, b"k" * 256), (10, b"n" * 16), (5, b"\x02\0\0\0moon"), (8, b"h" * 20), (13, b"v" * 16)
+    wire.send(message(5, 0, 4, 0, 0, (SA_V1, suite), *rest[:3], version=0x10), HERE, THERE)
+    wire.send(message(5, 6, 4, 0, 0, (SA_V1, suite), *rest, version=0x10), THERE, HERE)
+    for _ in range(draw.randint(1, 5)):
+        place = draw.randrange(len(wire.sent))
+        octets = bytearray(wire.sent[place].payload)
+        if octets and draw.random() < 0.6:
+            octets[draw.randrange(len(octets))] = draw.choice((0, 1, 255, draw.randrange(256)))
+        else:
+            octets = octets[: draw.randint(0, len(octets))] + draw.randbytes(draw.randrange(30))
+        wire.sent[place] = replace(wire.sent[place], payload=bytes(octets))
+    case = replace(wire.case(), keys=KeyRing([Psk(b"secret")]))
+    for name in profile_names():
+        audited(case, name)
+    assert not case.notices
+    assert all(line.count(":") == 8 for line in psk_hashes(case))
