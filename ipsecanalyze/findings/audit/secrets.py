@@ -6,6 +6,7 @@ No secret is shown, nor anything that it could be told from: of a pre-shared key
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from math import log2
 from typing import Final, NamedTuple
@@ -158,8 +159,16 @@ def reused_key(case: Case, profile: Profile) -> Iterator[Finding]:
         return
     found: Gathering[_Shared] = Gathering()
     seen: dict[tuple[int, bytes, bytes], Flow] = {}
+    # Not `esp_for`, which goes over all keys without an SPI each time.
+    by_spi: dict[tuple[str, int | None], list[EspKeys]] = defaultdict(list)
+    for each in case.keys.esp:
+        by_spi[each.protocol, each.spi].append(each)
     for flow in case.flows:
-        key = _key_of(case.keys, flow) if flow.opening is not None and flow.opening.opened else None
+        key = (
+            _key_of(by_spi.get((flow.protocol, flow.spi), ()), flow)
+            if flow.opening is not None and flow.opening.opened
+            else None
+        )
         if key is None or not key.encryption_key:
             continue
         identity = key.encryption, key.encryption_key, key.salt
@@ -174,11 +183,8 @@ def reused_key(case: Case, profile: Profile) -> Iterator[Finding]:
     yield from found.findings(_shared)
 
 
-def _key_of(ring: KeyRing, flow: Flow) -> EspKeys | None:
-    """The key that opened a flow, where it is plain which one that is."""
-    candidates: Sequence[EspKeys] = [
-        key for key in ring.esp_for(flow.source, flow.destination, flow.spi, flow.protocol) if key.spi == flow.spi
-    ]
+def _key_of(candidates: Sequence[EspKeys], flow: Flow) -> EspKeys | None:
+    """The key of that SPI that opened a flow, where it is plain which one that is."""
     ends = flow.source, flow.destination
     candidates = [key for key in candidates if (key.source, key.destination) == ends] or candidates
     if flow.opening is not None and len(candidates) > 1:
