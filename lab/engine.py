@@ -55,7 +55,10 @@ def engine_errors(doing: str) -> Iterator[None]:
         yield
     except APIError as error:
         raise LabError(f"{doing}: {error.explanation or error}", slug="engine") from error
-    except (DockerException, RequestException, OSError) as error:
+    except (RequestException, OSError) as error:
+        advice = "once it does, `ipsecanalyze lab gc` removes what it still has"
+        raise LabError(f"{doing}: Docker does not answer ({_plain(error)}); {advice}", slug="engine") from error
+    except DockerException as error:
         raise LabError(f"{doing}: {_plain(error)}", slug="engine") from error
 
 
