@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ipsecanalyze.findings.case import Case, frames_of
-from ipsecanalyze.sa.records import IkeSa, MessageRecord, NotifySeen
+from ipsecanalyze.sa.records import IkeSa, MessageRecord, NotifySeen, State
 
-__all__ = ["Dialogue", "Place", "fallen_back", "notifies_of", "place", "place_of"]
+__all__ = ["Dialogue", "Place", "fallen_back", "is_short_of_a_child", "notifies_of", "place", "place_of"]
 
 #: How far behind the first fragment of a message its last one is looked for.
 _FRAGMENTS = 64
@@ -83,6 +83,11 @@ class Dialogue:
         """The messages after one."""
         for index in range(self._at.get(record.datagram.frame, 0) + 1, len(self.records)):
             yield self.records[index]
+
+
+def is_short_of_a_child(sa: IkeSa) -> bool:
+    """Whether an IKE SA that stayed closed came to be, but most likely without a Child SA."""
+    return sa.state is State.ESTABLISHED and sa.reason.startswith("the answer to IKE_AUTH is too short")
 
 
 def fallen_back(case: Case, sa: IkeSa) -> str:

@@ -255,6 +255,15 @@ class TestChildren:
         assert "also offers ecp256" in finding.explanation
         assert "`esp_proposals = aes128-sha256-ecp256`" in finding.remedy
 
+    def test_a_child_that_was_refused_is_told_once(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
+        talk.init()
+        talk.send(talk.auth_request())
+        content = (36, b"\2\0\0\0sun"), (39, b"\2\0\0\0" + bytes(32)), notify(38)
+        talk.send(talk.sealed(AUTH, 1, *content, back=True), back=True)
+        wire.wait(200)
+        assert one(wire.analyze(tmp_path), "error-reply-encrypted").certainty is Certainty.INFERRED
+        assert not found(wire.analyze(tmp_path), "no-esp-traffic")
+
     def test_a_single_pair_is_required(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
         talk.init()
         talk.send(talk.auth_request())

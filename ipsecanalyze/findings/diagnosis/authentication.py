@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.diagnosis.eap import eap_in
-from ipsecanalyze.findings.evidence import Dialogue, fallen_back, notifies_of, place, place_of
+from ipsecanalyze.findings.evidence import Dialogue, fallen_back, is_short_of_a_child, notifies_of, place, place_of
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.repeats import told_once
 from ipsecanalyze.findings.words import count_of, series
@@ -204,7 +204,10 @@ def _refused_v1(case: Case, sa: IkeSa, errors: list[NotifySeen]) -> Finding:
         sa.id,
         f"{refuser} refuses phase 1 with {other}: {names}",
         f"{refuser} answered {at} with {names}{times}. {why}{fallen_back(case, sa)}",
-        _remedy("psk" if psk else None, refuser, other),
+        _remedy("psk" if psk else None, refuser, other)
+        if sa.chosen
+        else f"See at {refuser} which connection is meant for {other}, and for which identity and address it is"
+        f" configured; the log of {refuser} says what it looked for.",
         found.frames,
         ("RFC 2409 §5", "RFC 2408 §3.14.1"),
         found.capture,
@@ -265,14 +268,10 @@ def error_reply_encrypted(case: Case) -> Iterator[Finding]:
         if sa.version.startswith("2"):
             if sa.state is State.FAILED:
                 yield _closed_v2(case, sa, is_up=False)
-            elif _is_short_of_a_child(sa) and not case.flows_of(sa):
+            elif is_short_of_a_child(sa) and not case.flows_of(sa):
                 yield _closed_v2(case, sa, is_up=True)
         elif sa.state in (State.ESTABLISHED, State.CLOSED):
             yield from _closed_v1(case, sa)
-
-
-def _is_short_of_a_child(sa: IkeSa) -> bool:
-    return sa.state is State.ESTABLISHED and sa.reason.startswith("the answer to IKE_AUTH is too short")
 
 
 def _closed_v2(case: Case, sa: IkeSa, *, is_up: bool) -> Finding:

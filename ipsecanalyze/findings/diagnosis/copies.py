@@ -48,7 +48,8 @@ def duplicate_packets(case: Case) -> Iterator[Finding]:
             ),
             explanation=(
                 f"{count:,} of {count_of(packets, 'packet')} of {flow.protocol} {spi_text(flow.spi)} "
-                f"({share(count, packets)}) have a sequence number that had been seen before. "
+                f"({share(count, packets)}) {'has' if count == 1 else 'have'} a sequence number that had been "
+                "seen before. "
                 f"{_circumstances(copies)}" + _meaning(flow, copies, replayed=replayed)
             ),
             remedy=(
@@ -74,7 +75,7 @@ def _circumstances(copies: Sequence[Copy]) -> str:
     text += f", up to {behind:,} numbers behind the highest" if behind else ""
     same = sum(copy.same_id and not copy.ttl_step for copy in copies)
     if same == len(copies):
-        return text + ", all with the same TTL and IP identification. "
+        return text + f",{' all' if len(copies) > 1 else ''} with the same TTL and IP identification. "
     return text + f", {same:,} of {len(copies):,} with the same TTL and IP identification. "
 
 

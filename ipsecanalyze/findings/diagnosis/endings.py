@@ -109,7 +109,8 @@ def _at_once(case: Case, sa: IkeSa) -> Finding:
         sa.certainty,
         sa.id,
         f"{_who(sa)} deleted the IKE SA {span(life)} after it was established",
-        f"It was established, and deleted {span(life)} later after {count_of(packets, 'ESP or AH packet')}. That is"
+        f"It was established, and deleted {span(life)} later,"
+        f" {'after ' + count_of(packets, 'ESP or AH packet') if packets else 'before any ESP or AH'}. That is"
         " done by policy: the Child SA or address that was wanted was not given, the peer's certificate is accepted"
         f" but not authorized, another IKE SA with the same identity exists, or a user ended it.{other}",
         f"Look at the log of {_who(sa)} at that time: it says why it deleted it.",
@@ -123,6 +124,8 @@ def _flapping(case: Case, initiator: str, responder: str, sas: list[IkeSa]) -> F
     lives = [(sa.closed_ns or 0) - (sa.established_ns or 0) for sa in sas]
     records = [record for sa in sas[:32] for record in case.messages_of(sa) if record.datagram.time_ns == sa.closed_ns]
     found = place_of(records)
+    shortest, longest = span(min(lives)), span(max(lives))
+    told = f"between {shortest} and {longest}" if shortest != longest else f"for {shortest}"
     certain = all(sa.certainty is Certainty.OBSERVED for sa in sas)
     return Finding(
         "early-delete",
@@ -130,7 +133,7 @@ def _flapping(case: Case, initiator: str, responder: str, sas: list[IkeSa]) -> F
         Certainty.OBSERVED if certain else Certainty.INFERRED,
         f"{initiator} - {responder}",
         f"{count_of(len(sas), 'IKE SA')} of {initiator} and {responder} were deleted within a minute each",
-        f"They lived between {span(min(lives))} and {span(max(lives))}: the tunnel comes up and is taken down again and"
+        f"They lived {told}: the tunnel comes up and is taken down again and"
         " again. A policy that is not met, two configurations that replace each other (the same identity from two"
         " places), or a liveness check of something inside the tunnel does that.",
         f"Look at the logs of {_who(sas[0])}, which deleted the first one, for the reason; see that no two gateways use"

@@ -73,7 +73,8 @@ def ike_flood(case: Case) -> Iterator[Finding]:
             f"In {span(last - first)} came {count_of(count, 'first message')} with a new SPI each from"
             f" {count_of(len(senders), 'address', 'addresses')}; none was sent again or followed by anything, as real"
             f" initiators would do. That is what a flood with forged senders looks like, or a scan. {defence}"
-            f" {count_of(established[responder], 'IKE SA')} with the same responder came to be in this capture.",
+            f" {count_of(established[responder], 'IKE SA') if established[responder] else 'No IKE SA'} with the same"
+            " responder came to be in this capture.",
             f"Have {responder} ask for cookies when many IKE SAs are half-open (`charon.cookie_threshold` in"
             " strongswan.conf, `ddos-mode=` in libreswan's ipsec.conf), limit half-open IKE SAs per address, and filter"
             " forged senders at the border.",

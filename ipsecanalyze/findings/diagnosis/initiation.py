@@ -72,7 +72,7 @@ def cookie_challenge(case: Case) -> Iterator[Finding]:
             severity = Severity.INFO if rounds == 1 else Severity.LOW
             title = f"{peer} asked {asker} to return a cookie before it went on"
             why = (
-                f"It returned it, and IKE_SA_INIT went on after {count_of(rounds, 'round')} of this, {_delay(sa)}"
+                f"{asker} returned it, and IKE_SA_INIT went on after {count_of(rounds, 'round')} of this, {_delay(sa)}"
                 " later."
                 " Responders ask for cookies when many IKE SAs are half-open there: under load, or in a flood."
             )

@@ -8,7 +8,6 @@ from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.evidence import fallen_back, place
 from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.findings.repeats import told_once
-from ipsecanalyze.findings.words import count_of
 from ipsecanalyze.registry import ikev1, ikev2
 from ipsecanalyze.sa.records import IkeSa, NotifySeen, State
 
@@ -56,13 +55,14 @@ def _told(case: Case, sa: IkeSa, notifies: list[NotifySeen]) -> Finding:
     meaning = _MEANINGS.get(notify.type) if is_v2 else None
     data = f" ({notify.data})" if notify.data else ""
     is_over = sa.state is State.FAILED
+    times = "in" if len(notifies) == 1 else f"{len(notifies):,} times, first in"
     return Finding(
         "error-notify",
         Severity.HIGH if is_over else Severity.MEDIUM,
         Certainty.OBSERVED,
         sa.id,
         f"{sender.address} answers {other.address} with {notify.name}",
-        f"{sender.address} sent {notify.name}{data} {count_of(len(notifies), 'time')}, first in frame {notify.frame}"
+        f"{sender.address} sent {notify.name}{data} {times} frame {notify.frame}"
         f"{f': {meaning}' if meaning else ''}. {'The IKE SA failed' if is_over else f'The IKE SA is {sa.state}'}."
         f"{fallen_back(case, sa) if is_over else ''}",
         f"Look at the log of {sender.address} at that time: it says what it did not accept.",

@@ -131,6 +131,7 @@ def _failed(case: Case, sa: IkeSa, failed: list[Refusal]) -> Finding:
     )
     place_in = place(case, sa, [frame for refusal in failed for frame in refusal.frames])
     after = span(first.response.datagram.time_ns - sa.established_ns) if sa.established_ns is not None else ""
+    again = f", and {count_of(len(failed) - 1, 'time')} more" if len(failed) > 1 else ""
     return Finding(
         "rekey-failed",
         Severity.HIGH,
@@ -138,7 +139,7 @@ def _failed(case: Case, sa: IkeSa, failed: list[Refusal]) -> Finding:
         sa.id,
         f"{peer} refuses the rekeying of {'the IKE SA by ' if first.is_of_ike else ''}{asker}: {names}",
         f"{f'{after} after {sa.id} was established, ' if after else ''}{peer} answered the request to rekey with"
-        f" {first.notify.name} in frame {first.frame}, {count_of(len(failed), 'time')} in all. {asker} offered"
+        f" {first.notify.name} in frame {first.frame}{again}. {asker} offered"
         f" {offer or 'what is not in the capture'}. {why}{when} When the lifetime is over, traffic stops.",
         _remedy(first),
         place_in.frames,
@@ -293,9 +294,9 @@ def _refused(case: Case, sa: IkeSa, refused: list[tuple[int, str]]) -> Finding:
         Certainty.OBSERVED,
         sa.id,
         f"{sa.initiator.address} and {sa.responder.address} get in each other's way when rekeying: {names}",
-        f"{count_of(len(refused), 'request')} of {sa.id} were refused with {names}: the other side was replacing the"
-        " same"
-        " SA at that moment, or had deleted it already. Whoever is refused tries again later, or keeps what the other"
+        f"{count_of(len(refused), 'request')} of {sa.id} {'was' if len(refused) == 1 else 'were'} refused with"
+        f" {names}: the other side was replacing the same SA at that moment, or had deleted it already."
+        " Whoever is refused tries again later, or keeps what the other"
         " side made." + (" So many are no accident: it may never come to an end." if often else ""),
         _CURE,
         found.frames,
@@ -332,9 +333,9 @@ def _crossed(case: Case, sa: IkeSa, crossing: list[tuple[Exchange, Exchange]]) -
         Certainty.INFERRED,
         sa.id,
         f"{sa.initiator.address} and {sa.responder.address} rekeyed at the same time",
-        f"{count_of(len(crossing), 'time')} both sides began CREATE_CHILD_SA before the other's was answered,"
-        f" {span(gap)}"
-        " apart. If both replace the same SA, two new ones exist until the one with the lowest nonce is deleted; some"
+        f"{'Once' if len(crossing) == 1 else count_of(len(crossing), 'time')} both sides began CREATE_CHILD_SA"
+        f" before the other's was answered, {span(gap)} apart."
+        " If both replace the same SA, two new ones exist until the one with the lowest nonce is deleted; some"
         f" implementations keep both, or lose packets.{over}",
         _CURE,
         found.frames,

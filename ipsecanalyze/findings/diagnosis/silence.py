@@ -390,8 +390,8 @@ def _blocked_4500(silence: _Silence) -> Finding:
         Certainty.INFERRED,
         f"{silent.address} answers on UDP port 500, but nothing on port 4500",
         f"The messages before, on port {silent.port}, were answered; the exchange stops exactly when it moves to port"
-        f" 4500.{behind} UDP port 4500 is blocked between this capture point and {silent.address}, in one direction or"
-        " both, or at its own firewall.",
+        f" 4500.{behind} Most likely UDP port 4500 is blocked between this capture point and {silent.address}, in one"
+        " direction or both, or at its own firewall.",
         f"Let UDP port 4500 through in both directions between {asker.address} and {silent.address}, and check with a"
         f" capture at {silent.address} whether it arrives there.",
         "RFC 7296 §2.23" if silence.exchange is not None else "RFC 3947 §4",

@@ -10,8 +10,10 @@ from itertools import accumulate
 from ipsecanalyze.capture.packet import Encapsulation
 from ipsecanalyze.esp.flow import Flow
 from ipsecanalyze.findings.case import Case, flow_subject, frames_of
+from ipsecanalyze.findings.evidence import is_short_of_a_child
 from ipsecanalyze.findings.model import Certainty, Defect, Finding, Severity
 from ipsecanalyze.findings.words import count_of, series, span, spi_text
+from ipsecanalyze.registry import ikev1
 from ipsecanalyze.sa.records import ChildSa, IkeSa, State
 
 __all__ = ["esp_one_way", "esp_unknown_spi", "no_esp_traffic"]
@@ -25,6 +27,7 @@ _AROUND_NS = 10_000_000_000
 #: ESP that goes on for so long behind a new SA is not just on its way.
 _STALE_NS = 3_000_000_000
 _INVALID_SPI = 11
+_QUICK = int(ikev1.ExchangeType.QUICK_MODE)
 #: First numbers up to this may be of a new SA of which the first packets were lost.
 _FIRST_NUMBERS = 32
 
@@ -43,7 +46,12 @@ def no_esp_traffic(case: Case) -> Iterator[Finding]:
             continue
         end = sa.closed_ns if sa.closed_ns is not None else max(ends, default=sa.last_time_ns)
         silent = end - sa.established_ns
-        childless = (sa.decrypted and not case.children_of(sa)) or (sa.version == "1.0" and not sa.child_exchanges)
+        childless = sa.decrypted and not case.children_of(sa)
+        if sa.version == "1.0":
+            childless = childless or not any(e.exchange_type == _QUICK and e.responses for e in sa.exchanges)
+        elif not sa.decrypted:
+            # `error-reply-encrypted` tells that there is none.
+            childless = is_short_of_a_child(sa)
         if silent < _SILENT_NS or childless:
             continue  # without a Child SA there is nothing to send under: why it was not made is told elsewhere
         closed = f"until it was closed {span(silent)} later" if sa.closed_ns else f"in the {span(silent)} that follow"
