@@ -74,7 +74,7 @@ def _as_sure_as(case: Case, rule: Rule, findings: Iterable[Finding]) -> Iterator
         if not lacks:
             yield finding
             continue
-        doubt = f" Less than certain, as of this capture {' and '.join(lacks)}."
+        doubt = f" This is less than certain, because {' and '.join(lacks)}."
         yield replace(finding, certainty=Certainty.INFERRED, explanation=finding.explanation + doubt)
 
 

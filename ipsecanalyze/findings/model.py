@@ -54,7 +54,7 @@ class Defect(StrEnum):
     ONE_SIDED = "only one direction was captured"
     TRUNCATED = "packets were cut by the snap length"
     MIRRORED = "packets were captured twice"
-    STARTED_LATE = "it began in the middle"
+    STARTED_LATE = "the capture began in the middle"
     DROPPED = "the capturing system lost packets"
 
 

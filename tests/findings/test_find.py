@@ -11,7 +11,7 @@ import pytest
 
 import ipsecanalyze
 from ipsecanalyze.documents import diagnosis_document
-from ipsecanalyze.findings import Certainty, Finding, Severity, find
+from ipsecanalyze.findings import Certainty, Defect, Finding, Severity, find
 from ipsecanalyze.findings.case import Case
 from ipsecanalyze.findings.rule import Rule
 from ipsecanalyze.findings.words import share, span
@@ -52,6 +52,15 @@ def test_a_rule_that_fails_leaves_the_others(tmp_path: Path, monkeypatch: pytest
         stream = io.StringIO()
         report.write(diagnosis_document(analysis, []), stream)
         assert "path-mtu: looking for it failed" in stream.getvalue().replace("\\", "")
+
+
+def test_why_something_is_less_than_certain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "DIAGNOSIS", (Rule(lambda _: [LOW], ("esp-loss",), frozenset(Defect)),))
+    case = analyzed(tmp_path, [esp(n, n * MS) for n in range(5000, 5020)]).case()
+    case.defects = {0: frozenset({Defect.STARTED_LATE, Defect.ONE_SIDED})}
+    (finding,) = find.diagnose(case)
+    assert finding.certainty is Certainty.INFERRED
+    assert finding.explanation.endswith("because only one direction was captured and the capture began in the middle.")
 
 
 def test_damage_of_a_capture_is_told(tmp_path: Path) -> None:
