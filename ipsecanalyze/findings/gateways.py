@@ -26,9 +26,9 @@ class Gateway:
     findings: list[Finding] = field(default_factory=list)
 
     @property
-    def grade(self) -> Grade:
-        """The verdict in a letter."""
-        return grade(self.findings)
+    def grade(self) -> Grade | None:
+        """The verdict in a letter; None where nothing could be judged: ESP alone, with nothing to be said of it."""
+        return grade(self.findings) if self.ike_sas or self.findings else None
 
     @property
     def severities(self) -> dict[Severity, int]:

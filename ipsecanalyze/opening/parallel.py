@@ -36,8 +36,8 @@ from ipsecanalyze.opening.piece import Part, Piece, Work, receive, send
 
 __all__ = ["LEAST", "PER_KEY", "PIECE", "open_pieces"]
 
-#: Octets of a file that are worth more than one process: below, starting them and putting their work together takes longer
-#: than it saves (measured with two cores and AES-GCM).
+#: Octets of a file that are worth more than one process: below, starting them and putting their work together takes
+#: longer than it saves (measured with two cores and AES-GCM).
 LEAST: Final = 512 << 20
 #: Octets of a piece, and how many more for each key: a piece begins with an index of them.
 PIECE: Final = 16 << 20

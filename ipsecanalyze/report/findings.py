@@ -127,9 +127,9 @@ def _gateways(gateways: Sequence[GatewayEntry]) -> RenderableType:
         Column("worst", "quiet"),
     )
     lines = []
-    for gateway in sorted(gateways, key=lambda gateway: (gateway["grade"], gateway["address"]), reverse=True):
+    for gateway in sorted(gateways, key=lambda gateway: (gateway["grade"] or "", gateway["address"]), reverse=True):
         told = ", ".join(f"{count} {severity}" for severity, count in gateway["severities"].items()) or "none"
-        grade = f"{gateway['grade']}    "
+        grade = f"{gateway['grade'] or 'not judged'}"
         cells = (terminal(gateway["address"]), grade, integer(gateway["ike_sas"]), told, gateway["worst"] or "")
         lines.append(Line(cells))
     return Lines(columns, lines)

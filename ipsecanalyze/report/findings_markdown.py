@@ -75,6 +75,12 @@ def _gateways(gateways: list[GatewayEntry]) -> str:
     lines = ["| gateway | grade | IKE SAs | findings | worst |", "| --- | --- | ---: | --- | --- |"]
     for gateway in gateways:
         told = ", ".join(f"{count} {severity}" for severity, count in gateway["severities"].items())
-        cells = (markdown(gateway["address"]), gateway["grade"], str(gateway["ike_sas"]), told, gateway["worst"] or "")
+        cells = (
+            markdown(gateway["address"]),
+            gateway["grade"] or "not judged",
+            str(gateway["ike_sas"]),
+            told,
+            gateway["worst"] or "",
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return f"{plural(len(gateways), 'gateway')}:\n\n" + "\n".join(lines)

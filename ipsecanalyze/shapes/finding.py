@@ -74,8 +74,8 @@ class GatewayEntry(TypedDict):
     """The files that it is in."""
     ike_sas: Count
     """IKE SAs and attempts that it took part in."""
-    grade: Literal["A", "B", "C", "D", "E", "F"]
-    """The verdict in a letter (docs/findings.md)."""
+    grade: Literal["A", "B", "C", "D", "E", "F"] | None
+    """The verdict in a letter (docs/findings.md); null where there is nothing to judge by: ESP without IKE and keys."""
     severities: dict[str, int]
     """Findings about its SAs by severity."""
     worst: str | None
