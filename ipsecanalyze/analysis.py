@@ -416,6 +416,15 @@ def _readable_again(paths: list[Path], wanted: bool) -> Iterator[list[Path]]:
         yield files
 
 
+class _Collector:
+    """What was done to the cyclic garbage collector, for the whole process."""
+
+    #: Young objects that are worth more than a look at each.
+    MANY = 200_000
+    #: Whether there may be garbage among the old objects that the collector will not find for long.
+    owes_a_look = False
+
+
 @contextmanager
 def _patient_collector() -> Iterator[None]:
     """Keep the cyclic garbage collector from going through a growing analysis again and again.
@@ -423,13 +432,18 @@ def _patient_collector() -> Iterator[None]:
     What an analysis makes stays, or is freed by its reference count: looking took a third of the time on captures with
     50,000 IKE SAs. Seldom and not never, as this is not the only code in the process.
     """
+    if _Collector.owes_a_look:
+        # Whoever analyses one large capture after the other would keep all of them.
+        gc.collect()
+        _Collector.owes_a_look = False
     thresholds = gc.get_threshold()
     gc.set_threshold(5_000_000, 100, 100)
     try:
         yield
     finally:
-        if not gc.get_freeze_count():
+        if gc.get_count()[0] > _Collector.MANY and not gc.get_freeze_count():
             # Makes old objects of the young ones, without the look at each that the next collection would take.
             gc.freeze()
             gc.unfreeze()
+            _Collector.owes_a_look = True
         gc.set_threshold(*thresholds)
