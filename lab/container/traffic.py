@@ -4,18 +4,20 @@
     traffic.py tcp ADDRESS OCTETS        send so many octets, and read them back
     traffic.py udp ADDRESS COUNT SIZE INTERVAL
 
-The exit code is 0 where everything came back.
+The exit code is 0 where everything came back. There are no threads: with some C libraries those of Python may wait for
+one another forever (glibc bug 25847, Debian 12 has it), and a scenario would seem to have lost its traffic.
 """
 
 from __future__ import annotations
 
+import selectors
 import socket
 import sys
-import threading
 import time
 
 PORT = 7777
 PATIENCE = 10.0
+CHUNK = 1 << 16
 
 
 def family_of(address: str) -> int:
@@ -23,11 +25,30 @@ def family_of(address: str) -> int:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def echo(connection: socket.socket) -> None:
-    """Give back what comes until it ends."""
-    with connection:
-        while data := connection.recv(1 << 16):
-            connection.sendall(data)
+class Echo:
+    """A connection whose octets go back where they came from."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.connection = connection
+        self._waiting = b""
+        self._ended = False
+
+    def turn(self) -> int:
+        """Do what can be done now; returns the events to wait for, 0 when it is over."""
+        try:
+            if not self._waiting and not self._ended:
+                self._waiting = self.connection.recv(CHUNK)
+                self._ended = not self._waiting
+            if self._waiting:
+                self._waiting = self._waiting[self.connection.send(self._waiting) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            return 0
+        if self._waiting:
+            return selectors.EVENT_WRITE
+        return 0 if self._ended else selectors.EVENT_READ
 
 
 def serve(address: str) -> None:
@@ -35,38 +56,60 @@ def serve(address: str) -> None:
     udp = socket.socket(family_of(address), socket.SOCK_DGRAM)
     udp.bind((address, PORT))
     tcp = socket.create_server((address, PORT), family=family_of(address))
-
-    def echo_datagrams() -> None:
-        while True:
-            data, peer = udp.recvfrom(1 << 16)
-            udp.sendto(data, peer)
-
-    threading.Thread(target=echo_datagrams, daemon=True).start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    while True:
-        connection, _ = tcp.accept()
-        threading.Thread(target=echo, args=(connection,), daemon=True).start()
+    answer(tcp, udp)
+
+
+def answer(tcp: socket.socket, udp: socket.socket) -> None:
+    """Give back what comes, until killed."""
+    for one in (tcp, udp):
+        one.setblocking(False)
+    with selectors.DefaultSelector() as chooser:
+        chooser.register(tcp, selectors.EVENT_READ)
+        chooser.register(udp, selectors.EVENT_READ)
+        while True:
+            for key, _ in chooser.select():
+                try:
+                    if key.fileobj is udp:
+                        udp.sendto(*udp.recvfrom(CHUNK))
+                    elif key.fileobj is tcp:
+                        connection, _ = tcp.accept()
+                        chooser.register(connection, selectors.EVENT_READ, Echo(connection))
+                    else:
+                        go_on(chooser, key.data)
+                except OSError:  # an error of the network is about one datagram, one connection
+                    continue
+
+
+def go_on(chooser: selectors.BaseSelector, echo: Echo) -> None:
+    """The next step of a connection."""
+    events = echo.turn()
+    if events:
+        chooser.modify(echo.connection, events, echo)
+    else:
+        chooser.unregister(echo.connection)
+        echo.connection.close()
 
 
 def send_tcp(address: str, octets: int) -> int:
     """Send and read back; returns the octets that came back."""
-    back = 0
-    with socket.create_connection((address, PORT), PATIENCE) as connection:
-
-        def read() -> None:
-            nonlocal back
-            while data := connection.recv(1 << 16):
+    back, left, pattern = 0, octets, bytes(range(256)) * 16
+    with socket.create_connection((address, PORT), PATIENCE) as connection, selectors.DefaultSelector() as chooser:
+        connection.setblocking(False)
+        chooser.register(connection, selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while ready := chooser.select(PATIENCE):
+            events = ready[0][1]
+            if events & selectors.EVENT_WRITE:
+                left -= connection.send(pattern[:left])
+                if not left:
+                    connection.shutdown(socket.SHUT_WR)
+                    chooser.modify(connection, selectors.EVENT_READ)
+            if events & selectors.EVENT_READ:
+                data = connection.recv(CHUNK)
+                if not data:
+                    break
                 back += len(data)
-
-        reader = threading.Thread(target=read)
-        reader.start()
-        pattern = bytes(range(256)) * 16
-        left = octets
-        while left > 0:
-            left -= connection.send(pattern[:left])
-        connection.shutdown(socket.SHUT_WR)
-        reader.join(PATIENCE)
     return back
 
 
@@ -78,7 +121,7 @@ def send_udp(address: str, count: int, size: int, interval: float) -> int:
         for number in range(count):
             one.sendto(number.to_bytes(4, "big") + b"u" * max(size - 4, 0), (address, PORT))
             try:
-                one.recv(1 << 16)
+                one.recv(CHUNK)
                 back += 1
             except TimeoutError:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+import time
 
 import pytest
 
@@ -67,25 +68,20 @@ def test_what_is_not_esp_passes(shaper) -> None:
     assert one.take(udp(500, bytes(28)), 0.0) == [udp(500, bytes(28))]
 
 
-def test_traffic_over_loopback() -> None:
+def test_traffic_over_loopback(capsys) -> None:
     traffic = program("traffic")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         traffic.PORT = free.getsockname()[1]
-    with socket.create_server(("127.0.0.1", traffic.PORT)) as server, socket.socket(type=socket.SOCK_DGRAM) as echo:
-        echo.bind(("127.0.0.1", traffic.PORT))
-        threading.Thread(target=lambda: traffic.echo(server.accept()[0]), daemon=True).start()
-
-        def answer() -> None:
-            for _ in range(3):
-                data, peer = echo.recvfrom(2000)
-                echo.sendto(data, peer)
-
-        thread = threading.Thread(target=answer)
-        thread.start()
-        assert traffic.send_tcp("127.0.0.1", 300_001) == 300_001
-        assert traffic.send_udp("127.0.0.1", 3, 100, 0.0) == 3
-        thread.join()
+    threading.Thread(target=traffic.serve, args=("127.0.0.1",), daemon=True).start()
+    while "ready" not in capsys.readouterr().out:
+        time.sleep(0.01)
+    with socket.create_connection(("127.0.0.1", traffic.PORT)) as rude:  # ends with a reset, in the middle
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        rude.sendall(bytes(100_000))
+    assert traffic.send_tcp("127.0.0.1", 300_001) == 300_001
+    assert traffic.send_tcp("127.0.0.1", 5_000_000) == 5_000_000
+    assert traffic.send_udp("127.0.0.1", 3, 100, 0.0) == 3
 
 
 def test_awaiting_a_line(tmp_path, capsys) -> None:
