@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
@@ -39,14 +41,13 @@ class Recording:
         self.taps = tuple(taps)
         self.counts: dict[str, Counts] = {}
         """Tap → what its tcpdump counted; complete when the recording has ended."""
-        self.packets = 0
-        """How many were written."""
         self.problem: BaseException | None = None
         """What ended the writing early: a reader that went away, a full disk."""
         self.ended = threading.Event()
         """Set when no more is written."""
         self._stream = stream
         self._comment = comment
+        self._written: Counter[int] = Counter()
         self._queue: SimpleQueue[Packet | None] = SimpleQueue()
         self._streams: list[Stream] = []
         self._threads: list[threading.Thread] = []
@@ -76,10 +77,11 @@ class Recording:
             stream.stop()
         for thread in self._threads:
             thread.join()
-        for tap, stream in zip(self.taps, self._streams, strict=True):
-            self.counts[tap.label] = stream.close()
+        counts = [stream.close() for stream in self._streams]
         self._queue.put(None)
         self._writer.join()
+        for place, tap in enumerate(self.taps):
+            self.counts[tap.label] = replace(counts[place], written=self._written[place])
 
     def wait(self, goes_on: Callable[[], bool]) -> None:
         """Return when the writing has ended (all tcpdumps did, or nobody reads on), or `goes_on` says no."""
@@ -129,8 +131,8 @@ class Recording:
                 packet = self._queue.get()
             if packet is None:
                 return
-            self.packets += 1
             yield packet
+            self._written[packet.interface] += 1
 
 
 @contextmanager

@@ -184,7 +184,7 @@ class Engine:
                 if container.status != "running" or time.monotonic() > end:
                     break
                 time.sleep(_POLL_SECONDS)
-        words = said.decode("utf-8", "replace").strip()[-600:]
+        words = "; ".join(said.decode("utf-8", "replace").strip()[-600:].splitlines())
         raise LabError(f"container {container.name} did not come up: {words or 'it said nothing'}", slug="container")
 
     def run_once(self, image: str, labels: Mapping[str, str], command: Sequence[str]) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ipsecanalyze.findings.catalog import is_audit, slugs
+
+from .errors import LabError
 from .table import Table
 
 __all__ = ["PROOFS", "Expectations", "read_expectations"]
@@ -46,7 +49,7 @@ class Expectations:
     log: tuple[str, ...]
     """Regular expressions, each of which some gateway's log must have."""
     diagnosis: tuple[str, ...]
-    """Slugs of findings."""
+    """Slugs of findings that must be there; others may be only where they are of low severity."""
 
 
 def read_expectations(table: Table) -> Expectations:
@@ -69,8 +72,11 @@ def read_expectations(table: Table) -> Expectations:
         lost=table.integer("lost", 0),
         reordered=table.integer("reordered", 0),
         duplicates=table.integer("duplicates", 0),
-        log=table.texts("log", ()),
+        log=table.patterns("log", ()),
         diagnosis=table.texts("diagnosis", ()),
     )
     table.end()
+    for slug in expectations.diagnosis:
+        if slug not in slugs() or is_audit(slug):
+            raise LabError(f"{table.where}: diagnosis knows no {slug!r} (docs/findings.md)", slug="scenario")
     return expectations

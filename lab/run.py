@@ -36,7 +36,15 @@ from .lab import Lab
 from .report import report_html
 from .scenario import Scenario, load_scenario
 from .steps import Result
-from .verdict import Check, check_captures, check_expectations, check_keys, check_packets, check_steps
+from .verdict import (
+    Check,
+    check_captures,
+    check_diagnosis,
+    check_expectations,
+    check_keys,
+    check_packets,
+    check_steps,
+)
 
 if TYPE_CHECKING:
     from ipsecanalyze import Analysis
@@ -198,9 +206,11 @@ def _judge(run: Run, lab: Lab, bundle: Bundle, files: list[Path], logs: list[str
     if expect.proof == "lan":
         with open_capture(bundle.capture("lan")) as reader:
             run.comparison = compare(list(lan_packets(reader)), decrypt(wan, ring), _selector(lab))
-    run.checks += check_keys(run.keys, needed=expect.proof != "none")
+    speakers = [node.name for node in lab.scenario.topology.nodes.values() if node.speaks_ike]
+    run.checks += check_keys(run.keys, needed=expect.proof != "none", nodes=speakers)
     run.checks += check_packets(expect.proof, run.comparison, run.analysis)
     run.checks += check_expectations(expect, run.analysis, logs)
+    run.checks += check_diagnosis(expect, run.analysis.diagnose())
     return ladder_text(run.analysis.messages_document(), width=100)
 
 

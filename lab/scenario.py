@@ -6,6 +6,7 @@ A scenario is a file in `scenarios/` (or any path with a slash or ending in .tom
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ def load_scenario(name: str) -> Scenario:
     """A scenario by its name, or by the path of its file. Raises LabError."""
     path = Path(name) if "/" in name or name.endswith(".toml") else _FOLDER / f"{name}.toml"
     if not path.is_file():
-        raise LabError(f"no scenario {name!r}; `ipsecanalyze lab list` shows those that ship", slug="scenario")
+        close = "".join(f" (did you mean {one}?)" for one in get_close_matches(name, scenario_names(), 1))
+        raise LabError(f"no scenario {name!r}{close}; `ipsecanalyze lab list` shows those that ship", slug="scenario")
     return read_scenario(read_table(path), path.stem, path.read_text(encoding="utf-8"))
 
 
@@ -161,7 +163,7 @@ def _step(table: Table, topology: Topology) -> Step:
         source=table.text("from", ""),
         target=table.text("to", ""),
         node=table.text("node", ""),
-        log=table.text("log", ""),
+        log=table.pattern("log", ""),
         count=table.integer("count", usual.count),
         size=table.integer("size", usual.size),
         interval=table.number("interval", usual.interval),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,19 @@ class Table:
         if not all(isinstance(value, str) for value in values):
             raise self._wrong(key, "must be a list of strings")
         return tuple(values)
+
+    def pattern(self, key: str, default: str | None = None) -> str:
+        """A regular expression."""
+        value = self.text(key, default)
+        self._compile(key, value)
+        return value
+
+    def patterns(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
+        """A list of regular expressions."""
+        values = self.texts(key, default)
+        for value in values:
+            self._compile(key, value)
+        return values
 
     def one_of(self, key: str, allowed: Sequence[str], default: str | None = None) -> str:
         """A string of a fixed set."""
@@ -99,6 +113,12 @@ class Table:
             names = kind.__name__ if isinstance(kind, type) else "number"
             raise self._wrong(key, f"must be of type {names}")
         return value
+
+    def _compile(self, key: str, value: str) -> None:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise self._wrong(key, f"is no regular expression: {value!r} ({error})") from error
 
     def _wrong(self, key: str, what: str) -> LabError:
         return LabError(f"{self.where}: {key} {what}", slug="scenario")

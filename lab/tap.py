@@ -19,7 +19,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from .engine import Engine, engine_errors
@@ -36,8 +36,11 @@ _CHUNK = 1 << 16
 #: -U and immediate mode: a packet is handed on when it comes, so that nothing is left in buffers when it ends.
 #: The kernel's buffer (-B, KiB) makes up for the cost. Nanoseconds, because they are there.
 _TCPDUMP = ("tcpdump", "-n", "-U", "-w", "-", "--immediate-mode", "-B", "16384", "--time-stamp-precision=nano")
-# Once its input ends, SIGINT. The job in the background keeps tcpdump's own handling of signals.
-_WATCH = '"$@" </dev/null & child=$!; trap "" INT; cat >/dev/null; kill -INT $child 2>/dev/null; wait $child'
+# Once its input ends, SIGINT. Only tcpdump holds our pipes: when it ends by itself, or does not even start, they do.
+_WATCH = (
+    'exec 3<&0 </dev/null; "$@" 3<&- & child=$!; { cat <&3; kill -INT $child; } >/dev/null 2>&1 & watch=$!; '
+    "exec 3<&- >/dev/null 2>&1; wait $child; kill $watch"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,10 @@ class Counts:
     """By the kernel's filter; packets that were still under way at the end are among them."""
     dropped: int | None = None
     """By the kernel, for want of buffers: what the capture lacks."""
+    written: int | None = None
+    """How many of those that it captured came through the pipe, and are in the file."""
+    early: bool = False
+    """It ended before it was told to: from then on everything is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,7 @@ class _Process:
             start_new_session=True,
         )
         self._words = ""
+        self._early = False
         assert self._child.stderr is not None  # noqa: S101 - for the type checker
         for line in self._child.stderr:
             self._words += line.decode("utf-8", "replace")
@@ -158,6 +166,7 @@ class _Process:
 
     def stop(self) -> None:
         if self._child.stdin is not None and not self._child.stdin.closed:
+            self._early = self._child.poll() is not None
             self._child.stdin.close()
 
     def close(self) -> Counts:
@@ -165,7 +174,7 @@ class _Process:
             self.stop()
             assert self._child.stderr is not None  # noqa: S101 - for the type checker
             self._words += self._child.stderr.read().decode("utf-8", "replace")
-        return parse_counts(self._words)
+        return replace(parse_counts(self._words), early=self._early)
 
 
 class _Sidecar:
@@ -173,6 +182,7 @@ class _Sidecar:
 
     def __init__(self, engine: Engine, tap: Tap, command: Sequence[str], image: str) -> None:
         self._words = ""
+        self._early = False
         lab = tap.container.labels.get("ipsecanalyze.lab.id", "sidecar")
         labels = Mark(lab, "", 24 * 3600, attended=True).labels()
         with engine_errors(f"capturing in {tap.container.name}"):
@@ -219,12 +229,12 @@ class _Sidecar:
         try:
             self._container.kill(signal="SIGINT")
         except APIError:  # it has ended already
-            return
+            self._early = True
 
     def close(self) -> Counts:
         with engine_errors("removing the sidecar"):
             self._container.remove(force=True)
-        return parse_counts(self._words)
+        return replace(parse_counts(self._words), early=self._early)
 
 
 def _refusal(tap: Tap, words: str) -> str:

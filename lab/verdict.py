@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ipsecanalyze.findings.model import Finding, Severity
+
 from .compare import Comparison
 from .expectations import Expectations
 from .keys import CrossCheck
@@ -16,7 +18,15 @@ from .tap import Counts
 if TYPE_CHECKING:
     from ipsecanalyze import Analysis, IkeSa
 
-__all__ = ["Check", "check_captures", "check_expectations", "check_keys", "check_packets", "check_steps"]
+__all__ = [
+    "Check",
+    "check_captures",
+    "check_diagnosis",
+    "check_expectations",
+    "check_keys",
+    "check_packets",
+    "check_steps",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +50,20 @@ def check_captures(counts: dict[str, Counts]) -> Iterator[Check]:
     for name, count in counts.items():
         if count.dropped is None:
             yield Check(passed=False, text=f"capture {name}: tcpdump did not tell what it dropped")
-        else:
-            yield Check(count.dropped == 0, f"capture {name}: {count.captured} packets, {count.dropped} dropped")
+            continue
+        text = f"capture {name}: {count.captured} packets, {count.dropped} dropped"
+        if count.written != count.captured:
+            text += f"; {(count.captured or 0) - (count.written or 0)} of them were not written"
+        if count.early:
+            text += "; tcpdump ended before it was told to"
+        yield Check(count.dropped == 0 and count.written == count.captured and not count.early, text)
 
 
-def check_keys(check: CrossCheck | None, *, needed: bool) -> Iterator[Check]:
-    """The sources of keys agree; where there is ESP, every SA's keys were confirmed by a second source."""
+def check_keys(check: CrossCheck | None, *, needed: bool, nodes: Iterable[str] = ()) -> Iterator[Check]:
+    """The sources of keys agree; where there is ESP, every SA's keys were confirmed by a second source.
+
+    Each of `nodes` has to have told its own.
+    """
     if check is None:
         if needed:
             yield Check(passed=False, text="no source of keys had any")
@@ -57,6 +75,9 @@ def check_keys(check: CrossCheck | None, *, needed: bool) -> Iterator[Check]:
         right = check.agreed and check.confirmed > 0 and not check.alone
         alone = f"; by one source alone: {', '.join(check.alone)}" if check.alone else ""
         yield Check(right, f"keys of {check.confirmed} SAs are the same from each source: {sources}{alone}")
+        for node in nodes:
+            if not any(count and name.startswith(f"{node} ") for name, count in check.sources.items()):
+                yield Check(passed=False, text=f"{node} itself told no keys")
 
 
 def check_packets(proof: str, comparison: Comparison | None, analysis: Analysis) -> Iterator[Check]:
@@ -97,10 +118,20 @@ def check_expectations(expect: Expectations, analysis: Analysis, logs: Sequence[
             yield _count(what, found, least)
     for pattern in expect.log:
         yield Check(any(re.search(pattern, log) for log in logs), f"a gateway's log has {pattern!r}")
-    if expect.diagnosis:
-        slugs = sorted({finding.slug for finding in analysis.diagnose()})
-        for slug in expect.diagnosis:
-            yield Check(slug in slugs, f"diagnosis {slug} (found: {', '.join(slugs) or 'none'})")
+
+
+def check_diagnosis(expect: Expectations, findings: Iterable[Finding]) -> Iterator[Check]:
+    """What `diagnose` finds in the capture is what the scenario brought about, and nothing else of weight."""
+    severities: dict[str, Severity] = {}
+    for finding in findings:
+        severities[finding.slug] = max(finding.severity, severities.get(finding.slug, Severity.INFO))
+    found = ", ".join(sorted(severities)) or "none"
+    for slug in expect.diagnosis:
+        yield Check(slug in severities, f"diagnosis {slug} (found: {found})")
+    heavy = {slug for slug, severity in severities.items() if severity >= Severity.MEDIUM}
+    surplus = sorted(heavy - set(expect.diagnosis))
+    title = "diagnosis: nothing else of medium severity or above" if expect.diagnosis else "diagnosis: nothing is wrong"
+    yield Check(not surplus, f"diagnosis finds what was not expected: {', '.join(surplus)}" if surplus else title)
 
 
 def _texts(expect: Expectations, sas: Sequence[IkeSa]) -> Iterator[Check]:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,12 @@ import pytest
 
 import ipsecanalyze
 from ipsecanalyze.lab import Lab, LabError, Step, load_scenario, run_scenario, scenario_names
+from ipsecanalyze.lab import run as run_module
+from ipsecanalyze.lab.capture import Recording
 from ipsecanalyze.lab.dataplane import DataPlane, probe
+from ipsecanalyze.lab.keys import KeySource
 from ipsecanalyze.lab.labels import LAB
+from ipsecanalyze.lab.verdict import check_captures
 
 from .conftest import lacking
 
@@ -97,6 +102,38 @@ def test_scenario_proves_itself(name: str, engine: Any, plane: DataPlane, tmp_pa
         if path.is_file() and path.parent.name != "keys":
             octets = path.read_bytes().lower().replace(b" ", b"")
             assert not any(secret.encode() in octets for secret in hidden if secret), path
+
+
+def _loses(number: int, packets: Callable[[Any], Iterator[Any]]) -> Callable[[Any], Iterator[Any]]:
+    return lambda one: (packet for place, packet in enumerate(packets(one)) if place != number)
+
+
+def _forged(sources: list[KeySource]) -> list[KeySource]:
+    for source in sources[:1]:
+        keys = [replace(one, encryption_key=bytes(len(one.encryption_key))) for one in source.ring.esp]
+        source.ring = ipsecanalyze.KeyRing([*keys, *source.ring.ike, *source.ring.shared_secrets])
+    return sources
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "sabotage", "text"),
+    [
+        (Recording, "_packets", lambda usual: _loses(30, usual), "inside, but not on the LAN"),
+        (run_module, "lan_packets", lambda usual: _loses(20, usual), "inside, but not on the LAN"),
+        (run_module, "lan_packets", lambda usual: _loses(0, lambda _: iter([b""])), "0 of 0 packets of the LAN side"),
+        (run_module, "decrypt", lambda usual: lambda *given: list(usual(*given))[1:], "on the LAN, but not inside"),
+        (run_module, "load_sources", lambda usual: lambda files: _forged(usual(files)), "have different keys"),
+        (run_module, "load_sources", lambda usual: lambda files: usual(files[:1]), "itself told no keys"),
+        (run_module, "load_sources", lambda usual: lambda _: [], "no source of keys had any"),
+    ],
+)
+def test_a_run_that_lacks_something_does_not_prove_itself(
+    monkeypatch, engine: Any, plane: DataPlane, tmp_path: Path, place: Any, name: str, sabotage: Any, text: str
+) -> None:
+    monkeypatch.setattr(place, name, sabotage(getattr(place, name)))
+    run = run_scenario("ikev2-psk", folder=tmp_path, engine=engine, plane=plane)
+    assert not run.proved
+    assert any(text in check.text for check in run.checks if not check.passed), [check.text for check in run.checks]
 
 
 @pytest.fixture
@@ -214,6 +251,29 @@ def test_capture_of_a_foreign_container_into_a_pipe(engine: Any, image: str, met
         foreign.remove(force=True)
     everything = engine.client.containers.list(all=True, ignore_removed=True)
     assert not [one for one in everything if one.attrs["HostConfig"]["NetworkMode"] == f"container:{foreign.id}"]
+
+
+@pytest.mark.parametrize("method", ["nsenter", "sidecar"])
+@pytest.mark.parametrize(
+    ("words", "text"), [(["-i", "eth9"], b"eth9"), (["-i", "wan", "--filter", "udp prt 500"], b"filter expression")]
+)
+def test_a_capture_that_cannot_start_says_so(lab: Lab, method: str, words: list[str], text: bytes) -> None:
+    if method == "nsenter" and os.geteuid() != 0:
+        lacking("entering namespaces needs root")
+    command = [*COMMAND, "capture", lab.container_name("moon"), "--method", method, *words, "-w", os.devnull]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=30)
+    assert done.returncode == 2
+    assert b"did not start" in done.stderr
+    assert text in done.stderr
+
+
+def test_a_tcpdump_that_ends_by_itself_is_told(engine: Any, lab: Lab, tmp_path: Path) -> None:
+    with lab.capture(tmp_path / "one.pcapng", [("moon", "wan"), ("moon", "lan-a")]) as recording:
+        engine.client.networks.get(lab.network_name("wan")).disconnect(lab.containers["moon"])
+        time.sleep(1)
+    early = {name: count.early for name, count in recording.counts.items()}
+    assert early == {"moon wan": True, "moon lan-a": False}
+    assert [one.passed for one in check_captures(recording.counts)] == [False, True]
 
 
 def test_capture_ends_when_nobody_reads_on(lab: Lab) -> None:

@@ -12,6 +12,7 @@ from scapy.layers.l2 import ARP, Ether
 import ipsecanalyze
 from ipsecanalyze.capture.packet import Encapsulation, Packet
 from ipsecanalyze.crypto.material import EspKeys
+from ipsecanalyze.findings.model import Certainty, Finding, Severity
 from ipsecanalyze.keys import KeyRing
 from ipsecanalyze.lab.bundle import public_log
 from ipsecanalyze.lab.compare import Selector, compare, lan_packets, one_hop
@@ -21,7 +22,14 @@ from ipsecanalyze.lab.report import report_html, report_text
 from ipsecanalyze.lab.scenario import load_scenario
 from ipsecanalyze.lab.table import Table
 from ipsecanalyze.lab.tap import Counts, parse_counts
-from ipsecanalyze.lab.verdict import Check, check_captures, check_expectations, check_keys, check_packets
+from ipsecanalyze.lab.verdict import (
+    Check,
+    check_captures,
+    check_diagnosis,
+    check_expectations,
+    check_keys,
+    check_packets,
+)
 from ipsecanalyze.opening.packets import DecryptedPacket
 
 NEAR, FAR = "10.1.0.0/24", "10.2.0.0/24"
@@ -165,10 +173,35 @@ def test_last_words_of_tcpdump() -> None:
     words = "listening on eth1\n12 packets captured\n14 packets received by filter\n1 packet dropped by kernel\n"
     assert parse_counts(words) == Counts(12, 14, 1)
     assert parse_counts("") == Counts()
-    assert [one.passed for one in check_captures({"a": Counts(1, 1, 0), "b": Counts(1, 1, 2), "c": Counts()})] == [
-        True,
-        False,
-        False,
+    counts = {
+        "good": Counts(1, 1, 0, written=1),
+        "dropped": Counts(1, 1, 2, written=1),
+        "silent": Counts(),
+        "not written": Counts(5, 5, 0, written=4),
+        "early": Counts(1, 1, 0, written=1, early=True),
+    }
+    checks = list(check_captures(counts))
+    assert [one.passed for one in checks] == [True, False, False, False, False]
+    assert "1 of them were not written" in checks[3].text
+    assert "ended before it was told to" in checks[4].text
+
+
+@pytest.mark.parametrize(("wanted", "passed"), [((), False), (("esp-loss",), True), (("nat-detected",), False)])
+def test_diagnosis_is_what_was_expected_and_nothing_else(wanted: tuple[str, ...], passed: bool) -> None:
+    def finding(slug: str, severity: Severity) -> Finding:
+        return Finding(slug, severity, Certainty.OBSERVED, "ike-1", "title", "explanation", "remedy")
+
+    findings = [finding("esp-loss", Severity.HIGH), finding("esp-reordering", Severity.INFO)]
+    checks = list(check_diagnosis(read_expectations(Table({"diagnosis": list(wanted)}, "t")), findings))
+    assert all(one.passed for one in checks) is passed
+    assert all(one.passed for one in check_diagnosis(read_expectations(Table({}, "t")), findings[1:]))
+
+
+def test_each_node_has_to_tell_its_keys() -> None:
+    check = cross_check([source("moon charon.log", sa(1, b"k" * 16)), source("derived from IKE", sa(1, b"k" * 16))])
+    assert all(one.passed for one in check_keys(check, needed=True, nodes=["moon"]))
+    assert [one.text for one in check_keys(check, needed=True, nodes=["moon", "sun"]) if not one.passed] == [
+        "sun itself told no keys"
     ]
 
 
