@@ -330,31 +330,40 @@ def _capture_output(path: str) -> Iterator[Any]:
 @click.option("-o", "--output", metavar="FOLDER", default="keys", show_default=True, help="Where they go (mode 0700).")
 @click.option(
     "--to",
-    type=click.Choice(("wireshark", "wireshark-newer", "tcpdump", "json")),
+    type=click.Choice(("wireshark", "wireshark-newer", "tcpdump", "json", "pcapng")),
     help="Write them in this format too, as `keys convert` does.",
 )
-def keys(lab: str | None, output: str, to: str | None) -> int:
+@click.option("--capture", metavar="CAPTURE", type=click.Path(), help="The capture that gets the keys (--to pcapng).")
+def keys(lab: str | None, output: str, to: str | None, capture: str | None) -> int:
     """Harvest the keys of a lab from all its sources, and check that these agree.
 
     What is written holds secrets: mode 0600, in a folder with mode 0700.
     """
-    from ipsecanalyze.keys.files import write_private
+    from ipsecanalyze.keys.files import write_capture_with_keys, write_private
     from ipsecanalyze.keys.write import convert
     from ipsecanalyze.lab.bundle import hand_over
     from ipsecanalyze.lab.existing import find_lab
     from ipsecanalyze.lab.keys import collect, cross_check, load_sources, merged
 
+    if (to == "pcapng") != (capture is not None):
+        raise UsageError("--to pcapng and --capture belong together")
     engine = _connect()
     folder = Path(output)
     is_new = not folder.exists()
     files = collect(engine, find_lab(engine, lab), folder)
     sources = load_sources(files)
     check = cross_check(sources)
-    if to is not None:
+    if capture is not None:
+        files.append(folder / f"{Path(capture).stem}-with-keys.pcapng")
+        write_capture_with_keys(capture, merged(sources), files[-1])
+    elif to is not None:
         names = {"tcpdump": "tcpdump-keys", "json": "keys.json"}
-        for name, text in convert(merged(sources), to).files.items():
+        written = convert(merged(sources), to)
+        for name, text in written.files.items():
             files.append(folder / names.get(to, name))
             write_private(files[-1], text)
+        for text in written.left_out:
+            complain(text)
     for path in [folder] if is_new else files:
         hand_over(path)
     for source in sources:

@@ -394,6 +394,12 @@ def test_by_hand(engine: Any, image: str, tmp_path: Path) -> None:
         said = do("keys", lab, "-o", str(tmp_path / "keys"), "--to", "wireshark")
         assert "2 SAs have the same keys from each source" in said
         assert (tmp_path / "keys" / "esp_sa").stat().st_mode & 0o777 == 0o600
+        capture = str(tmp_path / "wan.pcapng")
+        do("capture", moon, "-i", "wan", "-w", capture, "--seconds", "0.5")
+        do("keys", lab, "-o", str(tmp_path / "more"), "--to", "pcapng", "--capture", capture)
+        with_keys = tmp_path / "more" / "wan-with-keys.pcapng"
+        assert with_keys.stat().st_mode & 0o777 == 0o600
+        assert len(ipsecanalyze.load_keys(with_keys).esp) == 2
     finally:
         do("down", lab)
     assert not left_of(engine, lab)
