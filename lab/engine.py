@@ -258,7 +258,7 @@ class Engine:
         return labs
 
     def abandoned(self) -> dict[str, str]:
-        """Lab id → why nobody wants it any more."""
+        """Lab id → why nobody wants it, or something in it, any more."""
         now = time.time()
         found: dict[str, str] = {}
         things = [container.labels for container in self.containers()]
@@ -269,12 +269,17 @@ class Engine:
                 found.setdefault(labels.get(LAB, ""), reason)
         return found
 
-    def remove(self, lab: str) -> tuple[int, int]:
+    def remove(self, lab: str, *, abandoned: bool = False) -> tuple[int, int]:
         """Remove all of a lab; returns how many containers and networks there were. What is gone already is fine.
 
+        `abandoned`: only what nobody wants any more. A sidecar whose process was killed may be in a lab that goes on.
         Raises LabError at the end with all that could not be removed.
         """
         containers, networks = self.containers(lab), self.networks(lab)
+        if abandoned:
+            now = time.time()
+            containers = [one for one in containers if is_abandoned(one.labels, now)]
+            networks = [one for one in networks if is_abandoned(one.attrs.get("Labels") or {}, now)]
         problems: list[str] = []
         with ThreadPoolExecutor(_WORKERS) as pool:
             removals = [partial(one.remove, force=True, v=True) for one in containers]

@@ -229,7 +229,7 @@ def status(format_name: str) -> int:
     rows: list[dict[str, Any]] = [
         {
             "lab": lab,
-            "scenario": next((one.labels.get(SCENARIO, "") for one in containers), ""),
+            "scenario": max((one.labels.get(SCENARIO, "") for one in containers), default=""),
             "containers": {str(one.name): f"{one.labels.get(NODE, '')} {one.status}".strip() for one in containers},
             "abandoned": abandoned.get(lab, ""),
         }
@@ -239,7 +239,7 @@ def status(format_name: str) -> int:
         click.echo(json.dumps(rows, indent=1))
         return DONE
     for row in rows:
-        note = f"  ({row['abandoned']}: `lab gc` removes it)" if row["abandoned"] else ""
+        note = f"  ({row['abandoned']}: `lab gc` removes what is left of it)" if row["abandoned"] else ""
         click.echo(terminal(f"{row['lab']}  {row['scenario']}{note}"))
         for name, what in sorted(row["containers"].items()):
             click.echo(terminal(f"  {name}  {what}"))
@@ -412,14 +412,14 @@ def down(lab: str | None, all_of_them: bool) -> int:
 def gc() -> int:
     """Remove labs that nobody wants any more: whose time is over, or whose run was killed."""
     engine = _connect()
-    return _remove(engine, engine.abandoned())
+    return _remove(engine, engine.abandoned(), abandoned=True)
 
 
-def _remove(engine: Engine, labs: dict[str, str]) -> int:
+def _remove(engine: Engine, labs: dict[str, str], *, abandoned: bool = False) -> int:
     code = DONE
     for lab, reason in labs.items():
         try:
-            containers, networks = engine.remove(lab)
+            containers, networks = engine.remove(lab, abandoned=abandoned)
         except IpsecAnalyzeError as error:
             complain(error)
             code = USAGE

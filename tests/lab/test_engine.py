@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from ipsecanalyze.lab.dataplane import TRIES, DataPlane, choose_plane, why_not  
 from ipsecanalyze.lab.doctor import examine  # noqa: E402
 from ipsecanalyze.lab.engine import Engine, connect  # noqa: E402
 from ipsecanalyze.lab.existing import find_container, find_lab  # noqa: E402
-from ipsecanalyze.lab.labels import LAB, NODE  # noqa: E402
+from ipsecanalyze.lab.labels import LAB, NODE, Mark  # noqa: E402
 from ipsecanalyze.lab.scenario import load_scenario  # noqa: E402
 
 
@@ -59,6 +60,17 @@ def test_removing_takes_what_has_the_label_and_no_more() -> None:
     networks = [Thing("n", mine), Thing("m", other)]
     assert paper(containers, networks).remove("abc") == (2, 1)
     assert [thing.removed for thing in containers + networks] == [1, 1, 0, 0, 1, 0]
+
+
+def test_gc_leaves_what_somebody_wants_of_a_lab() -> None:
+    lab = Mark("abc", "ikev2-psk", 600, attended=False)
+    dead = lab.labels() | {"ipsecanalyze.lab.creator": f"{socket.gethostname()} 1 0"}
+    containers = [Thing("moon", lab.labels("moon")), Thing("sidecar", dead)]
+    networks = [Thing("wan", lab.labels())]
+    engine = paper(containers, networks)
+    assert list(engine.abandoned()) == ["abc"]
+    assert engine.remove("abc", abandoned=True) == (1, 0)
+    assert [thing.removed for thing in containers + networks] == [0, 1, 0]
 
 
 def test_removing_goes_on_and_tells_all_that_went_wrong() -> None:
