@@ -40,7 +40,6 @@ _LEFT_OUT = (
     "var/lib/apt/lists",
 )
 _EMPTIED = ("proc", "sys", "dev", "tmp", "run")
-_DEFAULT_MIRROR = "http://deb.debian.org/debian"
 _SOURCES = Path("/etc/apt")
 
 Tell = Callable[[str], None]
@@ -121,8 +120,9 @@ def bootstrap(engine: Engine, tell: Tell) -> str:
     with tempfile.TemporaryDirectory(prefix="ipsecanalyze-lab-") as folder:
         root = Path(folder) / "root"
         tell(f"debootstrap {_SUITE} (a minute or two)")
-        include = ["--include=ca-certificates"] if mirror.startswith("https:") else []
-        command = ["debootstrap", "--variant=minbase", *include, _SUITE, os.fspath(root), mirror]
+        include = ["--include=ca-certificates"] if mirror and mirror.startswith("https:") else []
+        # Without a mirror debootstrap takes one of its own.
+        command = ["debootstrap", "--variant=minbase", *include, _SUITE, os.fspath(root), *([mirror] if mirror else [])]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         finally:
@@ -142,8 +142,8 @@ def bootstrap(engine: Engine, tell: Tell) -> str:
     return BOOTSTRAPPED
 
 
-def mirror_of(folder: Path) -> str:
-    """The mirror that this machine's apt takes Debian from, of one-line and deb822 sources."""
+def mirror_of(folder: Path) -> str | None:
+    """The mirror that this machine's apt takes Debian from, of one-line and deb822 sources; None where none is named."""
     candidates = [folder / "sources.list", *sorted(folder.glob("sources.list.d/*"))]
     for path in candidates:
         try:
@@ -153,7 +153,7 @@ def mirror_of(folder: Path) -> str:
         found = _of_deb822(text) if path.suffix == ".sources" else _of_lines(text)
         if found:
             return found
-    return _DEFAULT_MIRROR
+    return None
 
 
 def _of_lines(text: str) -> str:

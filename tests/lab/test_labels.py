@@ -67,7 +67,8 @@ def test_mirror(tmp_path: Path, name: str, text: str) -> None:
 
 def test_mirror_without_sources(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text("deb http://mirror.test/ubuntu jammy main\n")
-    assert image.mirror_of(tmp_path) == image.mirror_of(tmp_path / "nowhere")
+    assert image.mirror_of(tmp_path) is None
+    assert image.mirror_of(tmp_path / "nowhere") is None
 
 
 def test_the_image_is_named_by_what_it_is_made_of(monkeypatch, tmp_path: Path) -> None:
