@@ -143,7 +143,7 @@ def bootstrap(engine: Engine, tell: Tell) -> str:
 
 
 def mirror_of(folder: Path) -> str | None:
-    """The mirror that this machine's apt takes Debian from, of one-line and deb822 sources; None where none is named."""
+    """The mirror that this machine's apt takes Debian from, of one-line and deb822 sources; None without one."""
     candidates = [folder / "sources.list", *sorted(folder.glob("sources.list.d/*"))]
     for path in candidates:
         try:
