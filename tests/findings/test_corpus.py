@@ -90,7 +90,9 @@ def test_healthy_tunnels_are_left_alone(folder: Path, with_keys: bool) -> None:
 def test_each_finding_is_complete(folder: Path) -> None:
     analysis = analysis_of(folder, with_keys=True)
     packets = analysis.captures[0].packets
-    for finding in findings_of(folder, with_keys=True):
+    found = findings_of(folder, with_keys=True)
+    assert "rule-failed" not in {notice.slug for notice in analysis.notices}
+    for finding in found:
         assert finding.slug in slugs()
         assert finding.title
         assert not finding.title.endswith(".")
