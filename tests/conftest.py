@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -72,8 +73,17 @@ ALL_CAPTURES = [CaptureFile(path) for path in sorted(CAPTURES.glob("*/wan*.pcap*
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare this file's mark."""
+    """Declare this file's mark; let signals be heard."""
     config.addinivalue_line("markers", "captures(where): run for the shipped captures that fulfil a condition")
+    _hear_signals()
+
+
+def _hear_signals() -> None:
+    """Under nohup, and in the background of a script, signals are ignored, also by the commands that tests start."""
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

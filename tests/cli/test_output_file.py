@@ -85,7 +85,10 @@ def test_signals_that_end_it_leave_nothing(tmp_path: Path, number: str) -> None:
             time.sleep(0.1)
         assert list(tmp_path.iterdir())
         process.send_signal(getattr(signal, number))
-        assert process.wait(30) == 128 + getattr(signal, number)
+        try:
+            assert process.wait(30) == 128 + getattr(signal, number)
+        finally:
+            process.kill()
     assert not list(tmp_path.iterdir())
 
 
