@@ -43,6 +43,15 @@ __all__ = ["Lab", "new_lab_id"]
 _WORKERS = 4
 
 
+def _wholly(create: Callable[[], None]) -> None:
+    """Do it to its end, also where this thread is interrupted meanwhile.
+
+    What the engine has been asked for and has not made yet, it would make after `down` has looked for what is there.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(create).result()
+
+
 def new_lab_id() -> str:
     """A short name that no other lab has."""
     return secrets.token_hex(3)
@@ -94,10 +103,7 @@ class Lab:
             self._found_plane = probe(self.engine, self.image)
         self.plane = choose_plane(self.scenario, self._found_plane)
         try:
-            if self._wired:
-                self._create_switch()
-            else:
-                self._create_networks()
+            _wholly(self._create_switch if self._wired else self._create_networks)
             self._create_nodes(images)
             self._tell(f"lab {self.id} is up: {self.scenario.topology.picture} ({self.plane} data plane)")
         except BaseException:
