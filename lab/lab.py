@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -44,12 +45,34 @@ _WORKERS = 4
 
 
 def _wholly(create: Callable[[], None]) -> None:
-    """Do it to its end, also where this thread is interrupted meanwhile.
+    """Do it to its end, also where this thread is interrupted meanwhile (once: who insists is obeyed).
 
     What the engine has been asked for and has not made yet, it would make after `down` has looked for what is there.
     """
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(create).result()
+    ended = Event()
+    problems: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            create()
+        except BaseException as error:
+            problems.append(error)
+        finally:
+            ended.set()
+
+    thread: Thread | None = Thread(target=work, daemon=True)
+    while not ended.is_set():
+        try:
+            if thread is not None:
+                beginning, thread = thread, None
+                beginning.start()
+            ended.wait()
+        except KeyboardInterrupt as interrupt:
+            if problems:
+                raise
+            problems.append(interrupt)
+    if problems:
+        raise problems[0]
 
 
 def new_lab_id() -> str:
