@@ -59,16 +59,30 @@ def _initiate(lab: Lab, step: Step) -> tuple[bool, str]:
 
 
 def _ping(lab: Lab, step: Step) -> tuple[bool, str]:
+    """All have to come back. Where some do not, once more: a busy machine loses one now and then, a tunnel loses more.
+
+    Both counts are told; whether what was captured is what went in is judged packet for packet all the same.
+    """
+    told = f"ping {step.source} → {step.target}: "
+    worked, came = _ping_once(lab, step)
+    told += came
+    if not worked and came.endswith("came back") and not came.startswith("0 "):
+        worked, came = _ping_once(lab, step)
+        told += f"; once more: {came}"
+    return worked, told
+
+
+def _ping_once(lab: Lab, step: Step) -> tuple[bool, str]:
     target = lab.plan.host_address(step.target)
     numbers = ["-c", str(step.count), "-s", str(step.size), "-i", f"{step.interval:g}", "-W", "2"]
     output = lab.run(step.source, "ping", "-q", "-n", *numbers, target)
     found = re.search(r"(\d+) packets transmitted, (\d+) received", output.text)
     if found is None:
-        return False, f"ping {step.source} → {step.target}: {_last_line(output)}"
+        return False, _last_line(output)
     sent, came = int(found[1]), int(found[2])
     # What a router loses, by order of the scenario, is no failure of the tunnel.
     worked = came == sent or (came > 0 and lab.scenario.router.drop_every > 0)
-    return worked, f"ping {step.source} → {step.target}: {came} of {sent} came back"
+    return worked, f"{came} of {sent} came back"
 
 
 def _tcp(lab: Lab, step: Step) -> tuple[bool, str]:
