@@ -182,6 +182,10 @@ class Engine:
                     return
                 container.reload()
                 if container.status != "running" or time.monotonic() > end:
+                    # It may have said its last words since they were asked for.
+                    said = bytes(container.logs())
+                    if ready.encode() in said and container.status == "running":
+                        return
                     break
                 time.sleep(_POLL_SECONDS)
         words = "; ".join(said.decode("utf-8", "replace").strip()[-600:].splitlines())
