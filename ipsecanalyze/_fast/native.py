@@ -21,6 +21,7 @@ from ipsecanalyze._fast.intake import Intake
 from ipsecanalyze._fast.native_flows import NativeFlowTable
 from ipsecanalyze._fast.parallel import LEAST_PIECE, Adoption, Piece, cut
 from ipsecanalyze._fast.scanner import BaseScanner
+from ipsecanalyze._fast.windows import CHUNK, NEEDS_MORE, STRANGE_PACKET, Sliding
 from ipsecanalyze.capture.conversations import Endpoint
 from ipsecanalyze.capture.encapsulation import NAT_T_PORT
 from ipsecanalyze.capture.notices import NoticeLog
@@ -34,10 +35,6 @@ from ipsecanalyze.esp.flow import FlowTable
 
 __all__ = ["NativeScanner"]
 
-#: What `run` ended with, as in core/scan.h.
-NEEDS_MORE, ODD_RECORD, STRANGE_PACKET = 0, 1, 2
-#: Small enough to stay in a processor's caches, where the kernel has just copied it to; large enough to be seldom.
-CHUNK: Final = 512 << 10
 #: Conversations that the core is told to leave to Python, before those are dropped that Python has forgotten.
 _WATCHED: Final = 1 << 18
 _64_BITS: Final = 1 << 64
@@ -435,8 +432,7 @@ class _Reader:
         self._scanner = scanner
         self._on_datagrams = on_datagrams
         self._progress = progress
-        self._window = bytearray(CHUNK)
-        self._kept = 0  # octets at the beginning of the window that wait for what follows
+        self._window = Sliding()
 
     def read_all(self, readinto: Callable[[memoryview], int], consumed: Callable[[], int]) -> None:
         """Read to the end."""
@@ -471,7 +467,7 @@ class _Reader:
                     self._tell(position, pieces)
                 if adoption.fits(piece):
                     adoption.adopt(piece)
-                    position, self._kept = walker.offset, 0
+                    position, self._window.kept = walker.offset, 0
                     self._on_datagrams(self._scanner.take_window(memoryview(b""), False)[1])
                     self._tell(position, pieces)
         finally:
@@ -487,17 +483,13 @@ class _Reader:
 
     def _step(self, readinto: Callable[[memoryview], int]) -> bool:
         """Read once, and let the scanner take it; False where that was the end."""
-        window = self._window
-        if self._kept > len(window) // 2:
-            window.extend(bytes(len(window)))
-        with memoryview(window) as view:
-            with view[self._kept :] as room:
-                count = readinto(room)
-            end = self._kept + count
-            with view[:end] as octets:
-                used, datagrams = self._scanner.take_window(octets, not count)
-        self._kept = end - used
-        window[: self._kept] = window[used:end]
-        if datagrams or not count:
-            self._on_datagrams(datagrams)
+        found: list[Datagram] = []
+
+        def take(octets: memoryview, is_end: bool) -> int:
+            used, found[:] = self._scanner.take_window(octets, is_end)
+            return used
+
+        count = self._window.step(readinto, take)
+        if found or not count:
+            self._on_datagrams(found)
         return count > 0

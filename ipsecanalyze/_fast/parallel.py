@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ipsecanalyze._fast import _core
 from ipsecanalyze._fast.columns import ROW
+from ipsecanalyze._fast.windows import NEEDS_MORE, STRANGE_PACKET, Window
 from ipsecanalyze.capture.packet import Packet
 from ipsecanalyze.capture.pcap import DAY, PcapHeader, find_record
 from ipsecanalyze.capture.pcapng import PcapngWalker, find_block
@@ -28,14 +29,8 @@ __all__ = ["LEAST_PIECE", "Adoption", "Piece", "cut"]
 
 LEAST_PIECE: Final = 16 << 20
 """Octets of a piece that are worth a thread."""
-CHUNK: Final = 512 << 10
 #: Packets that Python must see, of one piece: beyond, the piece ends.
 _LISTED: Final = 100_000
-#: Octets after which the core comes back to hear whether it should go on.
-_BUDGET: Final = 64 << 20
-NEEDS_MORE: Final = 0
-STRANGE_PACKET: Final = 2
-ENDED: Final = 3
 
 
 @dataclass(slots=True)
@@ -127,34 +122,6 @@ class Piece:
             row = rows[at : at + ROW.size]
             start, _, frame, captured, *_ = ROW.unpack(row)
             self.listed.append(Listed(frame, base + start, captured, row))
-
-
-class Window:
-    """A part of a file in memory, that the core reads and takes records from up to `stop`."""
-
-    def __init__(self, fd: int, begin: int, stop: int) -> None:
-        self._fd = fd
-        self._stop = stop
-        self._octets = bytearray(CHUNK)
-        self._position = self._end = 0
-        self.begin = begin
-        """Where its first octet stands in the file."""
-
-    @property
-    def place(self) -> int:
-        """Up to where records were taken."""
-        return self.begin + self._position
-
-    def run(self, scan: _core.Scan, frame: int, last: int) -> tuple[int, int, int, bytes | None, Any]:
-        """Go on until Python must see something, or an end is reached: (ending, frame, last, rows, packet)."""
-        while True:
-            self.begin, self._end, (ending, self._position, frame, last, rows, packet) = scan.read(
-                self._fd, self._octets, self.begin, self._position, self._end, self._stop, _BUDGET, frame, last
-            )
-            if ending != ENDED or self._end < len(self._octets):
-                return ending, frame, last, rows, packet
-            # A record that is larger than the window.
-            self._octets.extend(bytes(len(self._octets)))
 
 
 def cut(fd: int, size: int, start: int, jobs: int, walker: NativeWalker) -> list[Piece]:

@@ -16,6 +16,7 @@ from itertools import count
 from typing import IO, Any, Final
 
 from ipsecanalyze._fast.contract import Limits, ScanOptions
+from ipsecanalyze._fast.windows import Sliding
 from ipsecanalyze.capture.reader import HEAD
 from ipsecanalyze.crypto.esp import EspOpener
 from ipsecanalyze.crypto.material import EspKeys
@@ -30,7 +31,6 @@ from ipsecanalyze.opening.rows import RowScanner
 
 __all__ = ["FlowPart", "Part", "Piece", "Work", "receive", "send", "serve"]
 
-_WINDOW: Final = 512 << 10
 #: Conversations of a flow within a piece: it has not more packets, as a rule. The bound is for the whole.
 _CONVERSATIONS: Final = 1 << 16
 
@@ -126,21 +126,16 @@ def _scan(scanner: RowScanner, path: str, piece: Piece) -> int:
         scanner.take_window(memoryview(stream.read(HEAD)), False)
         walker = scanner.walker
         walker.offset, walker.packets = piece.start, piece.frames
-        window, kept, position = bytearray(_WINDOW), 0, piece.start
-        while True:
-            if kept > len(window) // 2:
-                window.extend(bytes(len(window)))
-            with memoryview(window) as view:
-                with view[kept : kept + max(0, piece.end - position)] as room:
-                    size = os.preadv(stream.fileno(), [room], position) if room else 0
-                position += size
-                end = kept + size
-                with view[:end] as octets:
-                    used, _ = scanner.take_window(octets, False)
-            kept = end - used
-            window[:kept] = window[used:end]
-            if not size:
-                return position - kept
+        window, position = Sliding(), piece.start
+
+        def readinto(room: memoryview) -> int:
+            with room[: max(0, piece.end - position)] as wanted:
+                return os.preadv(stream.fileno(), [wanted], position) if wanted else 0
+
+        # What is left at the end of a piece is not the end of a capture.
+        while count := window.step(readinto, lambda octets, _: scanner.take_window(octets, False)[0]):
+            position += count
+        return position - window.kept
 
 
 def _part(opening: Opening, scanner: RowScanner, stop: int, packets: int, octets: int) -> Part:

@@ -26,6 +26,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ipsecanalyze._fast.parallel.LEAST_PIECE", 2_000)
     monkeypatch.setattr("ipsecanalyze._fast.native.LEAST_PIECE", 2_000)
     monkeypatch.setattr("ipsecanalyze._fast.native.CHUNK", 1_024)
+    monkeypatch.setattr("ipsecanalyze._fast.windows.CHUNK", 1_024)
 
 
 def scanned(path: Path, jobs: int, outcome: Any, limits: Limits | None = None) -> Any:
