@@ -80,9 +80,7 @@ class Analysis:
             case = self.case()
             if sum(facts.packets for facts in self.captures) > _FEW_PACKETS:
                 case.look_again = None
-            with _patient_collector():
-                both = [*diagnose(case), *audit(case, load_profile())]
-            self._take_notices(case)
+            both = self._found(case, lambda case: [*diagnose(case), *audit(case, load_profile())])
             self._findings = sorted(both, key=lambda finding: -finding.severity.rank)
         return self._findings
 
@@ -90,11 +88,7 @@ class Analysis:
         """What does not work, and what the captures lack for saying more; worst first (docs/findings.md)."""
         from ipsecanalyze.findings.find import diagnose
 
-        case = self.case()
-        with _patient_collector():
-            found = diagnose(case)
-        self._take_notices(case)
-        return found
+        return self._found(self.case(), diagnose)
 
     def infer(self) -> dict[FlowKey, SuiteGuess]:
         """What algorithms the flows of ESP look like without keys, also put on each flow (docs/inference.md).
@@ -112,14 +106,14 @@ class Analysis:
         from ipsecanalyze.findings.audit.profile import load_profile
         from ipsecanalyze.findings.find import audit
 
-        case = self.case()
-        with _patient_collector():
-            found = audit(case, load_profile(profile))
-        self._take_notices(case)
-        return found
+        standard = load_profile(profile)
+        return self._found(self.case(), lambda case: audit(case, standard))
 
-    def _take_notices(self, case: Case) -> None:
+    def _found(self, case: Case, look: Callable[[Case], list[Finding]]) -> list[Finding]:
+        with _patient_collector():
+            found = look(case)
         self.notices += [notice for notice in case.notices if notice not in self.notices]
+        return found
 
     def not_looked_at_again(self) -> list[str]:
         """What the second look of `diagnose()` at the packets leaves out: frames of some losses and copies."""

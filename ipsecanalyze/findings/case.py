@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from ipsecanalyze._fast.contract import CaptureFacts
 from ipsecanalyze.capture.packet import Datagram
@@ -19,6 +20,19 @@ from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.sa.records import ChildSa, IkeSa, MessageRecord
 
 __all__ = ["Case", "flow_subject", "frames_of", "payloads_of"]
+
+_Key = TypeVar("_Key")
+_Item = TypeVar("_Item")
+
+
+def _grouped(items: Iterable[_Item], key: Callable[[_Item], _Key | None]) -> dict[_Key, list[_Item]]:
+    """Items by what they belong to; those that belong to nothing (None) are left out."""
+    index: dict[_Key, list[_Item]] = defaultdict(list)
+    for item in items:
+        owner = key(item)
+        if owner is not None:
+            index[owner].append(item)
+    return index
 
 
 @dataclass
@@ -55,42 +69,23 @@ class Case:
 
     @cached_property
     def _messages_of(self) -> dict[str, list[MessageRecord]]:
-        index: dict[str, list[MessageRecord]] = defaultdict(list)
-        for record in self.messages:
-            if record.ike_sa is not None:
-                index[record.ike_sa.id].append(record)
-        return index
+        return _grouped(self.messages, lambda record: record.ike_sa.id if record.ike_sa is not None else None)
 
     @cached_property
     def _children_of(self) -> dict[str, list[ChildSa]]:
-        index: dict[str, list[ChildSa]] = defaultdict(list)
-        for child in self.child_sas:
-            if child.ike_sa is not None:
-                index[child.ike_sa].append(child)
-        return index
+        return _grouped(self.child_sas, lambda child: child.ike_sa)
 
     @cached_property
     def _flows_of(self) -> dict[str, list[Flow]]:
-        index: dict[str, list[Flow]] = defaultdict(list)
-        for flow in self.flows:
-            if flow.ike_sa is not None:
-                index[flow.ike_sa].append(flow)
-        return index
+        return _grouped(self.flows, lambda flow: flow.ike_sa)
 
     @cached_property
     def _flows_of_child(self) -> dict[str, list[Flow]]:
-        index: dict[str, list[Flow]] = defaultdict(list)
-        for flow in self.flows:
-            if flow.child_sa is not None:
-                index[flow.child_sa].append(flow)
-        return index
+        return _grouped(self.flows, lambda flow: flow.child_sa)
 
     @cached_property
     def _flows_from(self) -> dict[tuple[str, str], list[Flow]]:
-        index: dict[tuple[str, str], list[Flow]] = defaultdict(list)
-        for flow in self.flows:
-            index[flow.source, flow.destination].append(flow)
-        return index
+        return _grouped(self.flows, lambda flow: (flow.source, flow.destination))
 
     def messages_of(self, sa: IkeSa) -> Sequence[MessageRecord]:
         """The messages of an IKE SA, in order of capture."""

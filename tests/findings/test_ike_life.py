@@ -41,16 +41,6 @@ from ipsecanalyze.keys.ring import KeyRing
 from ipsecanalyze.sa.records import NotifySeen
 
 
-@pytest.fixture
-def wire() -> Wire:
-    return Wire()
-
-
-@pytest.fixture
-def talk(wire: Wire) -> Talk:
-    return Talk(wire)
-
-
 class TestAuthentication:
     def test_refused(self, wire: Wire, talk: Talk, tmp_path: Path) -> None:
         talk.init()

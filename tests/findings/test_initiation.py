@@ -14,16 +14,6 @@ from ike_made import COOKIE, HERE, RESUME, THERE, Talk, Wire, found, nonce, noti
 from ipsecanalyze.findings import Certainty, Severity
 
 
-@pytest.fixture
-def wire() -> Wire:
-    return Wire()
-
-
-@pytest.fixture
-def talk(wire: Wire) -> Talk:
-    return Talk(wire)
-
-
 def shows(tshark: str, path: Path, frames: tuple[int, ...], wanted: str) -> bool:
     """Whether all these frames match a display filter."""
     command = [tshark, "-r", str(path / "made.pcap"), "-Y", wanted, "-T", "fields", "-e", "frame.number"]

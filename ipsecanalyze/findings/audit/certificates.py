@@ -95,7 +95,7 @@ def _finding(group: Group[_Seen]) -> Finding:
         title=f"The certificate of {sender} {seen.fault}",
         explanation=f"{sender} sent the certificate of {seen.facts.subject} (issued by {seen.facts.issuer}, "
         f"{seen.facts.key}, signed with {seen.facts.signature_algorithm}) in frame {seen.record.datagram.frame}. It "
-        f"{seen.fault}. {seen.meaning}" + group.others("message", "messages").replace(" of the same peers", ""),
+        f"{seen.fault}. {seen.meaning}" + group.others("message", "messages", ""),
         remedy=seen.remedy,
         frames=group.frames,
         references=seen.references,

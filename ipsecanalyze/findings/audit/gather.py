@@ -43,10 +43,10 @@ class Group(Generic[_T]):
         capture = self.capture
         return tuple(sorted({frame for one, frame in self.spots if one == capture})[:MOST_FRAMES])
 
-    def others(self, one: str, many: str) -> str:
-        """A sentence on further subjects: "The same holds for 3 more Child SAs." with a space before it."""
+    def others(self, one: str, many: str, whose: str = " of the same peers") -> str:
+        """A sentence on further subjects: "The same holds for 3 more Child SAs of…" with a space before it."""
         more = self.count - 1
-        return f" The same holds for {more} more {one if more == 1 else many} of the same peers." if more > 0 else ""
+        return f" The same holds for {more} more {one if more == 1 else many}{whose}." if more > 0 else ""
 
 
 class Gathering(Generic[_T]):

@@ -91,7 +91,7 @@ def _short(group: Group[_Short]) -> Finding:
         title=f"A nonce of {octets} octets is too short",
         explanation=f"The nonce that {values.record.datagram.source} sent in frame {values.record.datagram.frame} has "
         f"{octets} octets, less than {rule} that are the least. Short nonces add little randomness of this side to the "
-        "keys." + group.others("message", "messages").replace(" of the same peers", " of the same sender"),
+        "keys." + group.others("message", "messages", " of the same sender"),
         remedy="Update the implementation that sends it; nonces of 32 octets are common.",
         frames=group.frames,
         references=("RFC 7296 §2.10",) if version == "IKEv2" else ("RFC 2409 §5",),

@@ -99,7 +99,7 @@ def _invalid(group: Group[_Fault]) -> Finding:
         title=f"A public value of {_name(number)} {fault}",
         explanation=(
             f"The public value that {_side(values)} sent in frame {values.record.datagram.frame} {fault}. {meaning}"
-            + group.others("message", "messages").replace(" of the same peers", " of the same sender")
+            + group.others("message", "messages", " of the same sender")
         ),
         remedy="Find out what sends it: a scanner or an attack, or an implementation with a bug; update both sides, as "
         "a side that accepts it has a bug of its own.",
