@@ -177,15 +177,13 @@ class Engine:
             end = time.monotonic() + seconds
             # Asked again and again: the SDK cannot give a followed log back before its end without leaking a socket.
             while True:
+                # First this: what a container that has ended said is then all that it will say.
+                container.reload()
+                is_over = container.status != "running" or time.monotonic() > end
                 said = bytes(container.logs())
                 if ready.encode() in said:
                     return
-                container.reload()
-                if container.status != "running" or time.monotonic() > end:
-                    # It may have said its last words since they were asked for.
-                    said = bytes(container.logs())
-                    if ready.encode() in said and container.status == "running":
-                        return
+                if is_over:
                     break
                 time.sleep(_POLL_SECONDS)
         words = "; ".join(said.decode("utf-8", "replace").strip()[-600:].splitlines())
